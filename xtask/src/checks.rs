@@ -1,0 +1,215 @@
+//! `cargo xtask test`: the stages every change must pass.
+
+use anyhow::Result;
+use xshell::cmd;
+
+use crate::counts::Runner;
+use crate::packages::{self, CLIENTS, COMPILER, PYTHON};
+use crate::plan::{Done, Job, Stage};
+use crate::step::Step;
+use crate::{fuzz, soak};
+
+/// Workspaces with a lock file of their own.
+const WORKSPACES: [&str; 3] = [".", "fuzz", "examples/out-of-tree"];
+
+/// Seconds for all stages together: twenty minutes from a cold checkout on two
+/// cores, less one to build this tool.
+pub(crate) const WHOLE: u64 = 19 * 60;
+
+/// In an order that tells the common mistakes first.
+pub(crate) const STAGES: &[Stage] = &[
+    Stage {
+        name: "packages",
+        does: "install libiio's stock clients and a C++ compiler if they are missing",
+        budget: |_| 180,
+        part_of: None,
+        body: |job| packages::install(job, &[CLIENTS, PYTHON, COMPILER]),
+    },
+    Stage {
+        name: "fetch",
+        does: "download the dependencies",
+        budget: |_| 120,
+        part_of: None,
+        body: fetch,
+    },
+    Stage {
+        name: "format",
+        does: "rustfmt",
+        budget: |_| 30,
+        part_of: None,
+        body: format,
+    },
+    Stage {
+        name: "lints",
+        does: "clippy on every target, warnings denied",
+        budget: |_| 240,
+        part_of: None,
+        body: lints,
+    },
+    Stage {
+        name: "tests",
+        does: "all unit and integration tests",
+        budget: |_| 480,
+        part_of: None,
+        body: tests,
+    },
+    Stage {
+        name: "doc-tests",
+        does: "the examples in the documentation",
+        budget: |_| 240,
+        part_of: None,
+        body: doc_tests,
+    },
+    Stage {
+        name: "docs",
+        does: "the documentation builds without a warning",
+        budget: |_| 180,
+        part_of: None,
+        body: docs,
+    },
+    Stage {
+        name: "goldens",
+        does: "the scenarios' traces equal a booted kernel's",
+        budget: |_| 120,
+        part_of: Some("tests"),
+        body: goldens,
+    },
+    Stage {
+        name: "compile-fail",
+        does: "mistakes the typed face forbids do not compile",
+        budget: |_| 180,
+        part_of: Some("tests"),
+        body: compile_fail,
+    },
+    Stage {
+        name: "out-of-tree",
+        does: "a crate outside the workspace defines a driver and tests it",
+        budget: |_| 180,
+        part_of: None,
+        body: out_of_tree,
+    },
+    Stage {
+        name: "loom",
+        does: "the gate and the wait queue under loom, two preemptions at most",
+        budget: |_| 240,
+        part_of: None,
+        body: |job| soak::loom(job, &[("LOOM_MAX_PREEMPTIONS", "2".to_owned())]),
+    },
+    Stage {
+        name: "fuzz",
+        does: "every fuzz target, half a minute together",
+        budget: |_| 240,
+        part_of: None,
+        body: |job| fuzz::run(job, 30),
+    },
+    Stage {
+        name: "soak",
+        does: "plug, open, unplug, close: heap, threads and descriptors stay level",
+        budget: |_| 180,
+        part_of: None,
+        body: |job| soak::cycles(job, None),
+    },
+];
+
+fn fetch(job: &mut Job<'_>) -> Result<Done> {
+    let checkout = job.checkout;
+    let locked = checkout.ci.then_some("--locked");
+    for workspace in WORKSPACES {
+        let manifest = format!("{workspace}/Cargo.toml");
+        let fetch = cmd!(
+            checkout.sh,
+            "cargo fetch {locked...} --manifest-path {manifest}"
+        );
+        job.run(Step::new(fetch))?;
+    }
+    Ok(Done::Passed)
+}
+
+fn format(job: &mut Job<'_>) -> Result<Done> {
+    let sh = &job.checkout.sh;
+    for workspace in WORKSPACES {
+        let manifest = format!("{workspace}/Cargo.toml");
+        job.run(Step::new(cmd!(
+            sh,
+            "cargo fmt --all --check --manifest-path {manifest}"
+        )))?;
+    }
+    Ok(Done::Passed)
+}
+
+fn lints(job: &mut Job<'_>) -> Result<Done> {
+    let clippy = cmd!(
+        job.checkout.sh,
+        "cargo clippy --workspace --all-targets -- -D warnings"
+    );
+    job.run(Step::new(clippy))?;
+    Ok(Done::Passed)
+}
+
+fn tests(job: &mut Job<'_>) -> Result<Done> {
+    let checkout = job.checkout;
+    let sh = &checkout.sh;
+    let step = if checkout.nextest {
+        Step::tests(
+            cmd!(sh, "cargo nextest run --workspace --no-fail-fast"),
+            Runner::Nextest,
+        )
+    } else {
+        Step::tests(
+            cmd!(sh, "cargo test --workspace --tests --no-fail-fast"),
+            Runner::Libtest,
+        )
+    };
+    // A test of a stock client that is missing skips itself, except in CI.
+    job.run(if checkout.ci {
+        step.env("LASTFD_REQUIRE_CLIENTS", "1")
+    } else {
+        step
+    })?;
+    Ok(Done::Passed)
+}
+
+fn doc_tests(job: &mut Job<'_>) -> Result<Done> {
+    let test = cmd!(
+        job.checkout.sh,
+        "cargo test --workspace --doc --no-fail-fast"
+    );
+    job.run(Step::tests(test, Runner::Libtest))?;
+    Ok(Done::Passed)
+}
+
+fn docs(job: &mut Job<'_>) -> Result<Done> {
+    let doc = cmd!(job.checkout.sh, "cargo doc --workspace --no-deps");
+    job.run(Step::new(doc).env("RUSTDOCFLAGS", "-D warnings"))?;
+    Ok(Done::Passed)
+}
+
+fn goldens(job: &mut Job<'_>) -> Result<Done> {
+    let test = cmd!(
+        job.checkout.sh,
+        "cargo test -p lastfd-scenario --test goldens"
+    );
+    job.run(Step::tests(test, Runner::Libtest))?;
+    Ok(Done::Passed)
+}
+
+fn compile_fail(job: &mut Job<'_>) -> Result<Done> {
+    let checkout = job.checkout;
+    for (package, test) in checkout.sources("tests", "compile_fail")? {
+        let test = cmd!(checkout.sh, "cargo test -p {package} --test {test}");
+        job.run(Step::tests(test, Runner::Libtest))?;
+    }
+    Ok(Done::Passed)
+}
+
+fn out_of_tree(job: &mut Job<'_>) -> Result<Done> {
+    let checkout = job.checkout;
+    let target = &checkout.target;
+    let manifest = "examples/out-of-tree/Cargo.toml";
+    let test = cmd!(
+        checkout.sh,
+        "cargo test --manifest-path {manifest} --target-dir {target}"
+    );
+    job.run(Step::tests(test, Runner::Libtest))?;
+    Ok(Done::Passed)
+}

@@ -1,0 +1,90 @@
+//! Logs and tables in `docs/evidence/`, each with what made it.
+
+use std::fmt::Write as _;
+
+use anyhow::Result;
+use xshell::cmd;
+
+use crate::checkout::Checkout;
+use crate::plan::{Done, Job};
+
+/// The folder, from the root.
+pub(crate) const FOLDER: &str = "docs/evidence";
+
+/// Writes the commands of a long stage and the last lines they printed.
+pub(crate) fn log(job: &Job<'_>, name: &str, done: &Result<Done>) -> Result<()> {
+    let checkout = job.checkout;
+    let mut text = machine(checkout)?;
+    for command in &job.commands {
+        writeln!(text, "$ {command}")?;
+    }
+    for line in &job.tail {
+        writeln!(text, "{line}")?;
+    }
+    match done {
+        Ok(Done::Passed) => writeln!(text, "passed")?,
+        Ok(Done::Skipped(reason)) => writeln!(text, "skipped: {reason}")?,
+        Err(error) => writeln!(text, "failed: {error:#}")?,
+    }
+    let path = format!("{FOLDER}/soak-{name}.log");
+    checkout
+        .sh
+        .write_file(&path, without_places(checkout, &text))?;
+    println!("wrote {path}");
+    Ok(())
+}
+
+/// Where and when the figures were taken.
+pub(crate) fn machine(checkout: &Checkout) -> Result<String> {
+    let sh = &checkout.sh;
+    let day = cmd!(sh, "date -u +%F").quiet().read()?;
+    let commit = cmd!(sh, "git rev-parse --short HEAD").quiet().read()?;
+    let changes = cmd!(sh, "git status --porcelain --untracked-files=no")
+        .quiet()
+        .read()?;
+    let dirty = if changes.is_empty() {
+        ""
+    } else {
+        " with local changes"
+    };
+    let kernel = cmd!(sh, "uname -sr").quiet().read()?;
+    let rustc = cmd!(sh, "rustc --version").quiet().read()?;
+    let cores = std::thread::available_parallelism()?;
+    let cpu = cpu_model(&sh.read_file("/proc/cpuinfo")?);
+    Ok(format!(
+        "{day}, commit {commit}{dirty}\n{cores} cores of {cpu}, {kernel}, {rustc}\n\n"
+    ))
+}
+
+fn cpu_model(cpuinfo: &str) -> String {
+    cpuinfo
+        .lines()
+        .find_map(|line| line.strip_prefix("model name"))
+        .map_or("an unknown processor", |rest| {
+            rest.trim_start_matches([' ', '\t', ':'])
+        })
+        .to_owned()
+}
+
+/// Paths are those of whoever ran it: name them from the root.
+fn without_places(checkout: &Checkout, text: &str) -> String {
+    let target = checkout.target.display().to_string();
+    let root = checkout.root.display().to_string();
+    text.replace(&target, "target")
+        .replace(&format!("{root}/"), "")
+        .replace(&root, ".")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_processor_is_named_where_the_kernel_names_it() {
+        assert_eq!(
+            cpu_model("processor\t: 0\nmodel name\t: Some CPU @ 2 GHz\n"),
+            "Some CPU @ 2 GHz"
+        );
+        assert_eq!(cpu_model("processor\t: 0\n"), "an unknown processor");
+    }
+}

@@ -1,0 +1,92 @@
+//! Debian packages the checks lean on: stock clients, a C++ compiler.
+
+use anyhow::{Result, ensure};
+use xshell::cmd;
+
+use crate::checkout::{Checkout, on_path};
+use crate::plan::{Done, Job};
+use crate::step::{Interrupted, Step};
+
+/// A package and how to see that it is there.
+pub(crate) struct Package {
+    name: &'static str,
+    present: fn(&Checkout) -> bool,
+}
+
+/// libiio's command line clients.
+pub(crate) const CLIENTS: Package = Package {
+    name: "libiio-utils",
+    present: |_| on_path("iio_readdev"),
+};
+
+/// libiio's Python binding; it is the system's python3 that has it.
+pub(crate) const PYTHON: Package = Package {
+    name: "python3-libiio",
+    present: |checkout| {
+        cmd!(checkout.sh, "/usr/bin/python3 -c 'import iio'")
+            .quiet()
+            .ignore_stderr()
+            .run()
+            .is_ok()
+    },
+};
+
+/// What libFuzzer's runtime is compiled with.
+pub(crate) const COMPILER: Package = Package {
+    name: "g++",
+    present: |_| on_path("c++"),
+};
+
+/// Brings in what is missing of `packages` where that is allowed.
+pub(crate) fn install(job: &mut Job<'_>, packages: &[Package]) -> Result<Done> {
+    let missing = missing(job.checkout, packages);
+    if missing.is_empty() {
+        return Ok(Done::Passed);
+    }
+    let refused = match installer() {
+        Err(reason) => reason,
+        Ok(()) => match apt_get(job, &missing) {
+            Err(error) if error.is::<Interrupted>() => return Err(error),
+            Err(error) => format!("{error:#}"),
+            Ok(()) => "apt-get installed them, yet they cannot be used".to_owned(),
+        },
+    };
+    let names = self::missing(job.checkout, packages).join(" ");
+    if names.is_empty() {
+        return Ok(Done::Passed);
+    }
+    ensure!(!job.checkout.ci, "missing: {names} ({refused})");
+    Ok(Done::Skipped(format!(
+        "missing: {names} ({refused}); what needs them is not tested, \
+         `sudo apt-get install {names}` brings them"
+    )))
+}
+
+fn missing(checkout: &Checkout, packages: &[Package]) -> Vec<&'static str> {
+    packages
+        .iter()
+        .filter(|one| !(one.present)(checkout))
+        .map(|one| one.name)
+        .collect()
+}
+
+fn apt_get(job: &mut Job<'_>, names: &[&str]) -> Result<()> {
+    let sh = &job.checkout.sh;
+    job.run(Step::new(cmd!(sh, "apt-get update -q")))?;
+    let install = cmd!(
+        sh,
+        "apt-get install -y -q --no-install-recommends {names...}"
+    );
+    job.run(Step::new(install).env("DEBIAN_FRONTEND", "noninteractive"))
+}
+
+/// Whether packages may be installed here, or why not.
+fn installer() -> Result<(), String> {
+    if !on_path("apt-get") {
+        Err("no apt-get here".to_owned())
+    } else if !rustix::process::geteuid().is_root() {
+        Err("not root".to_owned())
+    } else {
+        Ok(())
+    }
+}

@@ -1,0 +1,318 @@
+//! Stages, each with its budget; the order they run in; the table at the end.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::time::Duration;
+
+use anyhow::{Result, bail, ensure};
+
+use crate::checkout::Checkout;
+use crate::counts::{Counts, Runner};
+use crate::step::{self, Deadline, End, Interrupted, Interrupts, Step, Stopwatch};
+
+/// How many lines of a stage's output its evidence keeps.
+const TAIL: usize = 300;
+
+/// One check.
+pub(crate) struct Stage {
+    pub(crate) name: &'static str,
+    /// What it does, for `--list`.
+    pub(crate) does: &'static str,
+    /// Seconds it may take; one that takes longer is ended and has failed.
+    pub(crate) budget: fn(&Checkout) -> u64,
+    /// The stage that runs these tests too: they count once.
+    pub(crate) part_of: Option<&'static str>,
+    pub(crate) body: fn(&mut Job<'_>) -> Result<Done>,
+}
+
+/// How a stage that did not fail ended.
+pub(crate) enum Done {
+    Passed,
+    /// It could not run here, for this reason.
+    Skipped(String),
+}
+
+/// A stage under way.
+pub(crate) struct Job<'a> {
+    pub(crate) checkout: &'a Checkout,
+    interrupts: &'a Interrupts,
+    deadline: Deadline,
+    /// Tests the runners have reported so far.
+    pub(crate) counts: Counts,
+    /// The commands run so far, as one would type them.
+    pub(crate) commands: Vec<String>,
+    /// The last lines the commands printed.
+    pub(crate) tail: VecDeque<String>,
+    /// Lines that give a figure, see [`crate::bench`].
+    pub(crate) figures: Vec<String>,
+}
+
+impl Job<'_> {
+    /// Runs a command; errors when it fails, or when it should have run tests
+    /// and ran none.
+    pub(crate) fn run(&mut self, step: Step<'_>) -> Result<()> {
+        let shown = step.to_string();
+        let runner = step.runner;
+        println!("$ {shown}");
+        self.commands.push(shown.clone());
+        let mut seen = Counts::default();
+        let (tail, figures) = (&mut self.tail, &mut self.figures);
+        let end = step::run(step, self.deadline, self.interrupts, |line| {
+            if let Some(counts) = Counts::of_line(runner, line) {
+                seen += counts;
+            }
+            if let Some(figure) = line.trim_start().strip_prefix("figure: ") {
+                figures.push(figure.to_owned());
+            }
+            if tail.len() == TAIL {
+                tail.pop_front();
+            }
+            tail.push_back(line.to_owned());
+        })?;
+        self.counts += seen;
+        match end {
+            End::Interrupted => bail!(Interrupted),
+            End::OverTime => bail!("over its budget; ended `{shown}`"),
+            End::Exited(status) if !status.success() => bail!("`{shown}` failed ({status})"),
+            End::Exited(_) => {}
+        }
+        ensure!(
+            runner == Runner::Silent || seen.any(),
+            "`{shown}` ran no test"
+        );
+        Ok(())
+    }
+}
+
+/// How a stage ended.
+#[derive(Debug, PartialEq, Eq)]
+enum Outcome {
+    Passed,
+    Skipped(String),
+    Failed(String),
+}
+
+struct Row {
+    name: &'static str,
+    took: Duration,
+    budget: u64,
+    /// What the stage adds to the sum.
+    counts: Counts,
+    outcome: Outcome,
+}
+
+/// Every stage with its seconds, then the sum of the tests on a line of its own.
+pub(crate) struct Report {
+    rows: Vec<Row>,
+}
+
+impl Report {
+    /// Whether no stage failed.
+    pub(crate) fn passed(&self) -> bool {
+        !self
+            .rows
+            .iter()
+            .any(|row| matches!(row.outcome, Outcome::Failed(_)))
+    }
+}
+
+/// The stages named in `only`, in their own order; all of them if it is empty.
+pub(crate) fn select<'a>(stages: &'a [Stage], only: &[String]) -> Result<Vec<&'a Stage>> {
+    for name in only {
+        if !stages.iter().any(|stage| stage.name == name) {
+            let names: Vec<&str> = stages.iter().map(|stage| stage.name).collect();
+            bail!(
+                "there is no stage `{name}`; there are: {}",
+                names.join(", ")
+            );
+        }
+    }
+    let wanted = |stage: &&Stage| only.is_empty() || only.iter().any(|name| name == stage.name);
+    Ok(stages.iter().filter(wanted).collect())
+}
+
+/// The text of `--list`.
+pub(crate) fn list(stages: &[Stage]) -> String {
+    let width = stages
+        .iter()
+        .map(|stage| stage.name.len())
+        .max()
+        .unwrap_or(0);
+    stages
+        .iter()
+        .map(|stage| format!("{:width$}  {}\n", stage.name, stage.does))
+        .collect()
+}
+
+/// Runs the stages one after the other, the failed ones too, so that one run
+/// tells all that is wrong. Together they may take `whole` seconds.
+pub(crate) fn run(checkout: &Checkout, stages: &[&Stage], whole: u64) -> Result<Report> {
+    let interrupts = Interrupts::catch()?;
+    let whole = Deadline::after(Duration::from_secs(whole));
+    let mut rows = Vec::new();
+    for stage in stages {
+        let budget = (stage.budget)(checkout).min(whole.left().as_secs());
+        println!("\n== {}: {} (at most {budget} s)", stage.name, stage.does);
+        let watch = Stopwatch::start();
+        let mut job = Job {
+            checkout,
+            interrupts: &interrupts,
+            deadline: Deadline::after(Duration::from_secs(budget)),
+            counts: Counts::default(),
+            commands: Vec::new(),
+            tail: VecDeque::new(),
+            figures: Vec::new(),
+        };
+        let outcome = match (stage.body)(&mut job) {
+            Ok(Done::Passed) => Outcome::Passed,
+            Ok(Done::Skipped(reason)) => Outcome::Skipped(reason),
+            Err(error) if error.is::<Interrupted>() => return Err(error),
+            Err(error) => Outcome::Failed(format!("{error:#}")),
+        };
+        let counted_elsewhere = stage
+            .part_of
+            .is_some_and(|whole| stages.iter().any(|other| other.name == whole));
+        let counts = if counted_elsewhere {
+            Counts::default()
+        } else {
+            job.counts
+        };
+        let row = Row {
+            name: stage.name,
+            took: watch.elapsed(),
+            budget,
+            counts,
+            outcome,
+        };
+        println!(
+            "== {}: {} after {:.1} s",
+            row.name,
+            row.outcome,
+            row.took.as_secs_f64()
+        );
+        rows.push(row);
+    }
+    Ok(Report { rows })
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Outcome::Passed => f.write_str("ok"),
+            Outcome::Skipped(reason) => write!(f, "skipped: {reason}"),
+            Outcome::Failed(reason) => write!(f, "FAILED: {reason}"),
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let width = self
+            .rows
+            .iter()
+            .map(|row| row.name.len())
+            .max()
+            .unwrap_or(0)
+            .max(5);
+        writeln!(f, "{:width$}  seconds  at most", "stage")?;
+        let mut total = Duration::ZERO;
+        let mut counts = Counts::default();
+        for row in &self.rows {
+            let seconds = row.took.as_secs_f64();
+            writeln!(
+                f,
+                "{:width$}  {seconds:7.1}  {:7}  {}",
+                row.name, row.budget, row.outcome
+            )?;
+            total += row.took;
+            counts += row.counts;
+        }
+        writeln!(f, "{:width$}  {:7.1}\n", "all", total.as_secs_f64())?;
+        writeln!(f, "{counts}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stage(name: &'static str) -> Stage {
+        let does = "passes";
+        Stage {
+            name,
+            does,
+            budget: |_| 1,
+            part_of: None,
+            body: |_| Ok(Done::Passed),
+        }
+    }
+
+    fn names(stages: &[Stage], only: &[&str]) -> Result<Vec<&'static str>> {
+        let only: Vec<String> = only.iter().map(|name| (*name).to_owned()).collect();
+        Ok(select(stages, &only)?
+            .iter()
+            .map(|stage| stage.name)
+            .collect())
+    }
+
+    #[test]
+    fn without_a_wish_every_stage_runs() {
+        assert_eq!(
+            names(&[stage("format"), stage("lints")], &[]).unwrap(),
+            ["format", "lints"]
+        );
+    }
+
+    #[test]
+    fn wished_stages_run_in_their_own_order() {
+        let stages = [stage("format"), stage("lints"), stage("tests")];
+        assert_eq!(
+            names(&stages, &["tests", "format"]).unwrap(),
+            ["format", "tests"]
+        );
+    }
+
+    #[test]
+    fn an_unknown_stage_is_named_with_those_there_are() {
+        let error = names(&[stage("format"), stage("lints")], &["lint"]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "there is no stage `lint`; there are: format, lints"
+        );
+    }
+
+    fn row(name: &'static str, passed: u64, outcome: Outcome) -> Row {
+        let counts = Counts {
+            passed,
+            ..Counts::default()
+        };
+        Row {
+            name,
+            took: Duration::from_millis(1500),
+            budget: 60,
+            counts,
+            outcome,
+        }
+    }
+
+    #[test]
+    fn the_report_ends_with_the_sum_alone_on_a_line() {
+        let rows = vec![
+            row("tests", 7, Outcome::Passed),
+            row("packages", 0, Outcome::Skipped("not root".to_owned())),
+            row("loom", 2, Outcome::Failed("over its budget".to_owned())),
+        ];
+        let report = Report { rows };
+        assert!(!report.passed());
+        let expected = "\
+stage     seconds  at most
+tests         1.5       60  ok
+packages      1.5       60  skipped: not root
+loom          1.5       60  FAILED: over its budget
+all           4.5
+
+9 passed, 0 failed, 0 skipped
+";
+        assert_eq!(report.to_string(), expected);
+    }
+}

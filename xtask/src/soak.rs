@@ -1,0 +1,115 @@
+//! `cargo xtask soak`: the figures that take long, with their logs as evidence.
+
+use anyhow::{Result, ensure};
+use xshell::cmd;
+
+use crate::counts::Runner;
+use crate::plan::{Done, Job, Stage};
+use crate::sanitizer;
+use crate::step::{Interrupted, Step};
+use crate::{evidence, fuzz};
+
+/// Crates with `unsafe` that tests can run.
+const UNSAFE_CRATES: [&str; 2] = ["lastfd-sync", "lastfd-chrdev"];
+
+/// Each leaves `docs/evidence/soak-NAME.log`.
+pub(crate) const STAGES: &[Stage] = &[
+    Stage {
+        name: "loom",
+        does: "the gate and the wait queue under loom, every schedule time allows",
+        budget: |checkout| checkout.minutes * 60 + 600,
+        part_of: None,
+        body: |job| kept(job, "loom", every_schedule),
+    },
+    Stage {
+        name: "asan",
+        does: "the tests of the crates with unsafe under AddressSanitizer and LeakSanitizer",
+        budget: |_| 1800,
+        part_of: None,
+        body: |job| kept(job, "asan", asan),
+    },
+    Stage {
+        name: "cycles",
+        does: "plug, open, unplug, close, many times: heap, threads and descriptors stay level",
+        budget: |_| 7200,
+        part_of: None,
+        body: |job| kept(job, "cycles", |job| cycles(job, Some(job.checkout.cycles))),
+    },
+    Stage {
+        name: "fuzz",
+        does: "every fuzz target, for its share of the minutes",
+        budget: |checkout| checkout.minutes * 60 + 900,
+        part_of: None,
+        body: |job| kept(job, "fuzz", |job| fuzz::run(job, job.checkout.minutes * 60)),
+    },
+];
+
+/// Runs `body` and writes its log, if it failed too, but not if it was stopped.
+fn kept(job: &mut Job<'_>, name: &str, body: fn(&mut Job<'_>) -> Result<Done>) -> Result<Done> {
+    let done = body(job);
+    if !matches!(&done, Err(error) if error.is::<Interrupted>()) {
+        evidence::log(job, name, &done)?;
+    }
+    done
+}
+
+/// The loom tests of the sync crate, under the given bounds.
+pub(crate) fn loom(job: &mut Job<'_>, bounds: &[(&'static str, String)]) -> Result<Done> {
+    let checkout = job.checkout;
+    let target = checkout.target.join("loom");
+    let sources = checkout.sources("tests", "loom")?;
+    ensure!(
+        sources.iter().all(|(package, _)| package == "lastfd-sync"),
+        "only lastfd-sync is built for loom, found loom tests in {sources:?}"
+    );
+    let tests = cmd!(
+        checkout.sh,
+        "cargo test -p lastfd-sync --release --target-dir {target}"
+    )
+    .args(["--test", "loom*", "--", "--nocapture"]);
+    let mut step = Step::tests(tests, Runner::Libtest).env("RUSTFLAGS", "--cfg loom");
+    for (name, value) in bounds {
+        step = step.env(name, value.as_str());
+    }
+    job.run(step)?;
+    Ok(Done::Passed)
+}
+
+/// Without a bound on preemptions; a test that time ends says nothing, one that
+/// saw every schedule prints `Completed in N iterations`.
+fn every_schedule(job: &mut Job<'_>) -> Result<Done> {
+    let checkout = job.checkout;
+    // libtest runs the tests side by side, so each may have all the time.
+    let seconds = (checkout.minutes * 60).to_string();
+    loom(job, &[("LOOM_MAX_DURATION", seconds)])
+}
+
+/// The counting test of cycles in the release build; `None` leaves it its own
+/// number of cycles.
+pub(crate) fn cycles(job: &mut Job<'_>, cycles: Option<u64>) -> Result<Done> {
+    let test = cmd!(
+        job.checkout.sh,
+        "cargo test -p lastfd --test soak --release"
+    );
+    let mut step = Step::tests(test.args(["--", "--nocapture"]), Runner::Libtest);
+    if let Some(cycles) = cycles {
+        step = step.env("LASTFD_SOAK_CYCLES", cycles.to_string());
+    }
+    job.run(step)?;
+    Ok(Done::Passed)
+}
+
+fn asan(job: &mut Job<'_>) -> Result<Done> {
+    let checkout = job.checkout;
+    let host = checkout.host()?;
+    let target = checkout.target.join("asan");
+    for package in UNSAFE_CRATES {
+        let cargo = sanitizer::cargo(checkout, "test", &target, &host)
+            .args(["-p", package, "--lib", "--tests"]);
+        job.run(sanitizer::instrument(
+            Step::tests(cargo, Runner::Libtest),
+            "",
+        ))?;
+    }
+    Ok(Done::Passed)
+}
