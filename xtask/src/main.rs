@@ -6,7 +6,7 @@
 //!
 //! - [`step`] runs one command under a deadline, passing its output through;
 //! - [`plan`] runs stages made of steps and prints the table;
-//! - [`checks`], [`soak`] and [`bench`] are the stages of the three commands.
+//! - [`checks`], [`soak`] and [`mod@bench`] are the stages of the three commands.
 
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "a command line tool talks to its user")]
