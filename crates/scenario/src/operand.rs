@@ -1,0 +1,527 @@
+//! Reads the operands of one statement, each as its place in the table wants it.
+
+use std::collections::BTreeMap;
+
+use lastfd_model::Errno;
+
+use crate::ast::{ActionFn, Arg, NameId, Piece, ReleaseFn};
+use crate::error::{ParseError, closest};
+use crate::language::{Kind, Op, Param, Property, Statement, listed};
+use crate::parse::{Defined, KUNIT, PLATFORM, Place, Read};
+use crate::token::{Span, Token};
+
+/// Open flags by name: as `include/uapi/asm-generic/fcntl.h` numbers them.
+const OPEN_FLAGS: &[(&str, u32)] = &[
+    ("O_RDONLY", 0),
+    ("O_WRONLY", 1),
+    ("O_RDWR", 2),
+    ("O_NONBLOCK", 0o4000),
+    ("O_CLOEXEC", 0o2_000_000),
+];
+
+pub(crate) struct Operands<'a> {
+    pub(crate) place: Place<'a>,
+    pub(crate) names: &'a [Defined],
+    pub(crate) index: &'a BTreeMap<String, NameId>,
+    pub(crate) body: Option<NameId>,
+}
+
+impl Operands<'_> {
+    fn body_kind(&self) -> Option<Kind> {
+        self.body.map(|id| self.names[id.0 as usize].name.kind)
+    }
+
+    /// Whether the statement may stand where it stands.
+    pub(crate) fn statement_is_allowed(
+        &self,
+        statement: &Statement,
+        span: Span,
+    ) -> Result<(), ParseError> {
+        match statement.op {
+            Op::Return | Op::ReturnNth => self.body_returns(span, &format!("`{}`", statement.word)),
+            Op::KthreadRead | Op::WaitForCompletionTimeout | Op::Settle | Op::Msleep
+                if self.body.is_some() =>
+            {
+                Err(self.place.fault(
+                    span,
+                    format!(
+                        "expected `{}` outside bodies only: it waits",
+                        statement.word
+                    ),
+                ))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// An error unless the body around returns an int.
+    pub(crate) fn body_returns(&self, span: Span, what: &str) -> Result<(), ParseError> {
+        match self.body_kind() {
+            Some(Kind::Probe | Kind::Each | Kind::Hook) => Ok(()),
+            Some(kind) => Err(self.place.fault(
+                span,
+                format!(
+                    "expected {what} in a probe, each or hook body only: {kind} returns nothing"
+                ),
+            )),
+            None => Err(self.place.fault(
+                span,
+                format!("expected {what} in a probe, each or hook body only"),
+            )),
+        }
+    }
+
+    /// All operands of a statement.
+    pub(crate) fn read(
+        &self,
+        statement: &Statement,
+        tokens: &[(Token, Span)],
+    ) -> Result<Read, ParseError> {
+        let mut rest = tokens;
+        let mut args = Vec::new();
+        for param in statement.params {
+            let Some(((token, span), after)) = rest.split_first() else {
+                return Err(self.missing(statement, *param));
+            };
+            if let Some((Token::Equals, _)) = after.first() {
+                return Err(self.missing_before(statement, *param, *span));
+            }
+            rest = after;
+            let operand = self.operand(*param, token, *span, &args)?;
+            if matches!(statement.op, Op::BusRegister | Op::BusUnregister) {
+                self.own_bus(&operand, *span)?;
+            }
+            args.push(operand);
+        }
+        let mut keywords = vec![None; statement.keywords.len()];
+        while let Some(((token, span), after)) = rest.split_first() {
+            let Token::Word(key) = token else {
+                return Err(self.not_the_end(statement, token, *span));
+            };
+            let Some((Token::Equals, _)) = after.first() else {
+                return Err(self.not_the_end(statement, token, *span));
+            };
+            let Some(at) = statement.keywords.iter().position(|k| k.key == key) else {
+                return Err(self.unknown_keyword(statement, key, *span));
+            };
+            let keyword = statement.keywords[at];
+            let Some(((token, value), after)) = after[1..].split_first() else {
+                return Err(self.place.fault(
+                    self.place.end(),
+                    format!("expected {} after `{key}=`", keyword.value.expects()),
+                ));
+            };
+            if keywords[at].is_some() {
+                return Err(self.place.fault(*span, format!("expected `{key}=` once")));
+            }
+            let operand = self.operand(keyword.value, token, *value, &args)?;
+            if keyword.key == "bus" {
+                self.own_bus(&operand, *value)?;
+            }
+            keywords[at] = Some(operand);
+            rest = after;
+        }
+        for (keyword, value) in statement.keywords.iter().zip(&keywords) {
+            if keyword.required && value.is_none() {
+                return Err(self.place.fault(
+                    self.place.end(),
+                    format!(
+                        "expected `{}=` and {}",
+                        keyword.key,
+                        keyword.value.expects()
+                    ),
+                ));
+            }
+        }
+        Ok((args, keywords))
+    }
+
+    /// An error if the bus is one of the kernel's: its devices and drivers are of
+    /// types of their own.
+    fn own_bus(&self, operand: &Arg, span: Span) -> Result<(), ParseError> {
+        let hint = match operand {
+            Arg::Name(id) if *id == PLATFORM => "see `platform_device` and `platform_driver`",
+            Arg::Name(id) if *id == KUNIT => {
+                "see `kunit_device_register` and `kunit_driver_create`"
+            }
+            _ => return Ok(()),
+        };
+        Err(self.place.fault_with_hint(
+            span,
+            "expected a bus of the scenario's own, declared with `bus`",
+            Some(hint.to_owned()),
+        ))
+    }
+
+    fn missing(&self, statement: &Statement, param: Param) -> ParseError {
+        self.place.fault_with_hint(
+            self.place.end(),
+            format!("expected {}", param.expects()),
+            Some(usage(statement)),
+        )
+    }
+
+    fn missing_before(&self, statement: &Statement, param: Param, span: Span) -> ParseError {
+        self.place.fault_with_hint(
+            span,
+            format!("expected {} before the keyword operands", param.expects()),
+            Some(usage(statement)),
+        )
+    }
+
+    fn not_the_end(&self, statement: &Statement, token: &Token, span: Span) -> ParseError {
+        let what = if statement.keywords.is_empty() {
+            "the end of the line"
+        } else {
+            "`key=value` or the end of the line"
+        };
+        self.place.fault_with_hint(
+            span,
+            format!("expected {what}, found {}", token.found()),
+            Some(usage(statement)),
+        )
+    }
+
+    fn unknown_keyword(&self, statement: &Statement, key: &str, span: Span) -> ParseError {
+        let known: Vec<&str> = statement.keywords.iter().map(|k| k.key).collect();
+        if known.is_empty() {
+            return self.place.fault_with_hint(
+                span,
+                format!("expected the end of the line, found `{key}=`"),
+                Some(usage(statement)),
+            );
+        }
+        self.place.fault_with_hint(
+            span,
+            format!("expected one of {}, found `{key}=`", listed(&known)),
+            closest(key, known).map(|k| format!("did you mean `{k}=`?")),
+        )
+    }
+
+    fn wrong(&self, param: Param, token: &Token, span: Span) -> ParseError {
+        self.place.fault(
+            span,
+            format!("expected {}, found {}", param.expects(), token.found()),
+        )
+    }
+
+    fn operand(
+        &self,
+        param: Param,
+        token: &Token,
+        span: Span,
+        before: &[Arg],
+    ) -> Result<Arg, ParseError> {
+        let wrong = || self.wrong(param, token, span);
+        if let Param::Text(_) = param {
+            return match token {
+                Token::Text(text) => Ok(Arg::Text(self.pieces(text, span)?)),
+                _ => Err(wrong()),
+            };
+        }
+        let Token::Word(word) = token else {
+            return Err(wrong());
+        };
+        match param {
+            Param::Text(_) => Err(wrong()),
+            Param::New(_) => self
+                .index
+                .get(word)
+                .map(|id| Arg::Name(*id))
+                .ok_or_else(wrong),
+            Param::Named(kind) => self.named(param, word, span, |k| k == kind),
+            Param::AnyDevice if word == "self" => self.self_device(span),
+            Param::AnyDevice => self.named(param, word, span, Kind::is_device),
+            Param::AnyDriver => self.named(param, word, span, Kind::is_driver),
+            Param::Word(_) => Ok(Arg::Word(word.clone())),
+            Param::OneOf(_, words) => words
+                .iter()
+                .find(|w| *w == word)
+                .map(|w| Arg::Word((*w).to_owned()))
+                .ok_or_else(wrong),
+            Param::Number(_) => match number(word) {
+                Some(n) if n >= 0 => Ok(Arg::Number(n)),
+                _ => Err(wrong()),
+            },
+            Param::Action => self.action(param, word, span),
+            Param::ActionData => match before.last() {
+                Some(Arg::Action(action)) if action.wants_device() => {
+                    self.operand(Param::AnyDevice, token, span, before)
+                }
+                _ if word == "NULL" => Ok(Arg::Null),
+                _ => Ok(Arg::Word(word.clone())),
+            },
+            Param::Release => match word.as_str() {
+                "dr_rel" => Ok(Arg::Release(ReleaseFn::Release)),
+                "dr_rel2" => Ok(Arg::Release(ReleaseFn::Release2)),
+                _ => Err(wrong()),
+            },
+            Param::Match if word == "any" => Ok(Arg::Any),
+            Param::Match => Ok(Arg::Word(word.clone())),
+            Param::GroupId if word == "NULL" => Ok(Arg::Null),
+            Param::GroupId => match self.index.get(word) {
+                Some(_) => self.named(param, word, span, |k| k == Kind::Group),
+                None => Ok(Arg::Word(word.clone())),
+            },
+            Param::OpenFlags => self.open_flags(word, span),
+            Param::PlatformId => match word.as_str() {
+                "none" => Ok(Arg::Null),
+                "auto" => Ok(Arg::Any),
+                _ => match number(word) {
+                    Some(n) if (0..=i64::from(i32::MAX)).contains(&n) => Ok(Arg::Number(n)),
+                    _ => Err(wrong()),
+                },
+            },
+            Param::Value => self.value(param, word, span),
+        }
+    }
+
+    fn value(&self, param: Param, word: &str, span: Span) -> Result<Arg, ParseError> {
+        if let Some(name) = word.strip_prefix('-').filter(|n| n.starts_with('E')) {
+            return match Errno::from_name(name) {
+                Some(errno) => Ok(Arg::Number(-i64::from(errno.code()))),
+                None => Err(self.place.fault(
+                    span,
+                    format!("expected an error's name after `-`, found `{name}`"),
+                )),
+            };
+        }
+        if let Some(n) = number(word) {
+            return match i32::try_from(n) {
+                Ok(n) => Ok(Arg::Number(i64::from(n))),
+                Err(_) => Err(self.place.fault(span, "expected a number that fits an int")),
+            };
+        }
+        self.named(param, word, span, |k| k == Kind::Number)
+    }
+
+    fn action(&self, param: Param, word: &str, span: Span) -> Result<Arg, ParseError> {
+        let built_in = match word {
+            "act" => ActionFn::Act,
+            "act_b" => ActionFn::ActB,
+            "act_state" => ActionFn::ActState,
+            "act_put" => ActionFn::ActPut,
+            "act_unregister" => ActionFn::ActUnregister,
+            "kact" => ActionFn::Kact,
+            _ => match self.named(param, word, span, |k| k == Kind::Action)? {
+                Arg::Name(id) => ActionFn::Body(id),
+                other => return Ok(other),
+            },
+        };
+        Ok(Arg::Action(built_in))
+    }
+
+    fn open_flags(&self, word: &str, span: Span) -> Result<Arg, ParseError> {
+        let mut flags = 0;
+        for part in word.split('|') {
+            match OPEN_FLAGS.iter().find(|(name, _)| *name == part) {
+                Some((_, bits)) => flags |= bits,
+                None => {
+                    let known: Vec<&str> = OPEN_FLAGS.iter().map(|f| f.0).collect();
+                    return Err(self.place.fault_with_hint(
+                        span,
+                        format!("expected open flags of {}, found `{part}`", listed(&known)),
+                        closest(part, known).map(|f| format!("did you mean `{f}`?")),
+                    ));
+                }
+            }
+        }
+        Ok(Arg::Flags(flags))
+    }
+
+    fn self_device(&self, span: Span) -> Result<Arg, ParseError> {
+        match self.body_kind() {
+            Some(Kind::Probe | Kind::Remove | Kind::Each) => Ok(Arg::SelfDevice),
+            Some(kind) => Err(self.place.fault(
+                span,
+                format!("expected the name of a device: {kind} is not called for one"),
+            )),
+            None => Err(self.place.fault(
+                span,
+                "expected the name of a device: `self` is the device of a probe, remove or each body",
+            )),
+        }
+    }
+
+    fn named(
+        &self,
+        param: Param,
+        word: &str,
+        span: Span,
+        fits: impl Fn(Kind) -> bool,
+    ) -> Result<Arg, ParseError> {
+        let Some(&id) = self.index.get(word) else {
+            let near = closest(
+                word,
+                self.names
+                    .iter()
+                    .filter(|d| fits(d.name.kind))
+                    .map(|d| d.name.text.as_str()),
+            );
+            return Err(self.place.fault_with_hint(
+                span,
+                format!("expected {}, but `{word}` is not defined", param.expects()),
+                near.map(|w| format!("did you mean `{w}`?")),
+            ));
+        };
+        let defined = &self.names[id.0 as usize];
+        if !fits(defined.name.kind) {
+            return Err(self.place.fault(
+                span,
+                format!(
+                    "expected {}, but `{word}` is {}",
+                    param.expects(),
+                    defined.name.kind
+                ),
+            ));
+        }
+        let known_by_then = self.body.is_some()
+            || defined.in_body
+            || defined.name.kind.is_body()
+            || defined.line < self.place.line;
+        if !known_by_then {
+            return Err(self.place.fault(
+                span,
+                format!(
+                    "expected {}, but `{word}` is defined only on line {}",
+                    param.expects(),
+                    defined.line
+                ),
+            ));
+        }
+        Ok(Arg::Name(id))
+    }
+
+    /// A string cut at its placeholders.
+    fn pieces(&self, text: &str, span: Span) -> Result<Vec<Piece>, ParseError> {
+        let mut pieces = Vec::new();
+        let mut plain = String::new();
+        let mut rest = text;
+        while let Some(at) = rest.find(['{', '}']) {
+            plain.push_str(&rest[..at]);
+            let sign = &rest[at..=at];
+            rest = &rest[at + 1..];
+            if let Some(after) = rest.strip_prefix(sign) {
+                plain.push_str(sign);
+                rest = after;
+                continue;
+            }
+            let Some((inside, after)) = rest.split_once('}').filter(|_| sign == "{") else {
+                return Err(self.place.fault(
+                    span,
+                    "expected a placeholder such as `{pdev.ref}`; write `{{` and `}}` for braces",
+                ));
+            };
+            if !plain.is_empty() {
+                pieces.push(Piece::Text(std::mem::take(&mut plain)));
+            }
+            pieces.push(self.placeholder(inside, span)?);
+            rest = after;
+        }
+        plain.push_str(rest);
+        if !plain.is_empty() {
+            pieces.push(Piece::Text(plain));
+        }
+        Ok(pieces)
+    }
+
+    fn placeholder(&self, inside: &str, span: Span) -> Result<Piece, ParseError> {
+        if inside == "fail_nth" {
+            return Ok(Piece::FailNth);
+        }
+        let (word, property) = match inside.split_once('.') {
+            None => {
+                let param = Param::Named(Kind::Number);
+                return match self.named(param, inside, span, |k| k == Kind::Number)? {
+                    Arg::Name(id) => Ok(Piece::Number(id)),
+                    _ => Err(self.place.fault(span, "expected the name of a number")),
+                };
+            }
+            Some(parts) => parts,
+        };
+        let (name, kind) = if word == "self" {
+            self.self_device(span)?;
+            (None, Kind::Device)
+        } else {
+            let has_properties = |k: Kind| !k.properties().is_empty();
+            match self.named(Param::AnyDevice, word, span, has_properties)? {
+                Arg::Name(id) => (Some(id), self.names[id.0 as usize].name.kind),
+                _ => return Err(self.place.fault(span, "expected the name of a device")),
+            }
+        };
+        let known = kind.properties();
+        match known.iter().find(|p| p.word() == property) {
+            Some(property) => Ok(Piece::Property(name, *property)),
+            None => {
+                let words: Vec<&str> = known.iter().map(|p: &Property| p.word()).collect();
+                Err(self.place.fault_with_hint(
+                    span,
+                    format!("expected a property of {kind}, found `{property}`"),
+                    Some(format!("{kind} has {}", listed(&words))),
+                ))
+            }
+        }
+    }
+}
+
+/// How the statement is written, for a hint.
+fn usage(statement: &Statement) -> String {
+    let mut text = format!("it is written `{}", statement.word);
+    for param in statement.params {
+        text.push(' ');
+        text.push_str(match param {
+            Param::New(_) => "NAME",
+            Param::Named(kind) => match *kind {
+                Kind::Bus => "BUS",
+                kind if kind.is_driver() => "DRIVER",
+                Kind::File => "FILE",
+                Kind::Thread => "THREAD",
+                Kind::Platform | Kind::Root | Kind::KunitDevice | Kind::Iio => "DEVICE",
+                Kind::Memory => "MEMORY",
+                Kind::Devres => "DEVRES",
+                Kind::Cdev => "CDEV",
+                _ => "NAME",
+            },
+            Param::AnyDevice => "DEVICE",
+            Param::AnyDriver => "DRIVER",
+            Param::Word(_) => "WORD",
+            Param::OneOf(..) => "WORD",
+            Param::Text(_) => "\"TEXT\"",
+            Param::Number(_) => "N",
+            Param::Action => "ACTION",
+            Param::ActionData => "DATA",
+            Param::Release => "RELEASE",
+            Param::Match => "MATCH",
+            Param::GroupId => "GROUP",
+            Param::OpenFlags => "FLAGS",
+            Param::PlatformId => "ID",
+            Param::Value => "VALUE",
+        });
+    }
+    for keyword in statement.keywords {
+        let (open, close) = if keyword.required {
+            ("", "")
+        } else {
+            ("[", "]")
+        };
+        text.push_str(&format!(" {open}{}=…{close}", keyword.key));
+    }
+    text.push('`');
+    text
+}
+
+/// A decimal or `0x` number, perhaps with a sign.
+fn number(word: &str) -> Option<i64> {
+    let (sign, digits) = match word.strip_prefix('-') {
+        Some(digits) => (-1, digits),
+        None => (1, word),
+    };
+    let value = match digits.strip_prefix("0x") {
+        Some(hex) if hex.starts_with(|c: char| c.is_ascii_hexdigit()) => {
+            i64::from_str_radix(hex, 16).ok()?
+        }
+        None if digits.starts_with(|c: char| c.is_ascii_digit()) => digits.parse().ok()?,
+        _ => return None,
+    };
+    Some(sign * value)
+}
