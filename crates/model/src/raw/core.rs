@@ -1,0 +1,300 @@
+//! Adding devices to the System and taking them out.
+//!
+//! Follows `drivers/base/core.c`: `device_add`, `device_del` and the walks over
+//! children. The order of the steps is what this file is about.
+
+use core::ops::Bound;
+
+use super::bus::{self, BusNotify};
+use super::class::Class;
+use super::device::{Device, DeviceState, device_lock};
+use super::devres::devres_release_all;
+use super::sysfs::AttributeGroup;
+use super::uevent::{UeventAction, kobject_uevent};
+use super::{devtmpfs, kobject, sysfs};
+use crate::errno::{Errno, Result};
+use crate::event::{EventKind, SplatKind};
+use crate::ledger::Holder;
+
+/// Adds a device (`device_add`): directory, attributes, bus, node, then the
+/// events, then the driver, then the lists of parent and class.
+///
+/// On any error the caller must [`put_device`](super::put_device), never free.
+/// `EINVAL` without a name or on an unregistered bus, `EEXIST` if the name is
+/// taken, `ENOENT` below a parent that is gone, `ENOMEM` if told to fail.
+#[track_caller]
+pub fn device_add(device: &Device) -> Result {
+    device.get_for(Holder::Call);
+    let result = add(device);
+    device.put_for(Holder::Call);
+    result
+}
+
+#[track_caller]
+fn add(device: &Device) -> Result {
+    let core = device.core();
+    if device.is_released() {
+        core.splat(
+            SplatKind::UseAfterFree,
+            Some(device.device_ref()),
+            "device_add on a released device",
+        );
+        return Err(Errno::EINVAL);
+    }
+    // device_private_init.
+    core.allocation()?;
+    let (parent, class) = {
+        let state = device.state();
+        if state.name.is_none() {
+            return Err(Errno::EINVAL);
+        }
+        if state.in_sysfs {
+            drop(state);
+            core.splat(
+                SplatKind::Bug,
+                Some(device.device_ref()),
+                "device_add on a device that is added already",
+            );
+            return Err(Errno::EINVAL);
+        }
+        (state.parent.clone(), state.class.clone())
+    };
+    let child = || Holder::Child(device.name());
+    if let Some(parent) = &parent {
+        parent.get_for(child());
+    }
+    if let Err(errno) = kobject::kobject_add(device) {
+        if let Some(parent) = &parent {
+            parent.put_for(child());
+        }
+        return Err(errno);
+    }
+    if let Err(errno) = add_to_sysfs_and_bus(device, class.as_ref()) {
+        sysfs::remove_all_attributes(device);
+        kobject::kobject_del(device);
+        if let Some(parent) = &parent {
+            parent.put_for(child());
+        }
+        return Err(errno);
+    }
+    core.emit(|| EventKind::DeviceAdded {
+        device: device.device_ref(),
+    });
+    devtmpfs::create_node(device);
+    if let Some(bus) = device.bus() {
+        bus.notify(BusNotify::AddDevice, device);
+    }
+    kobject_uevent(device, UeventAction::Add, Vec::new());
+    {
+        let _lock = device_lock(device);
+        device.state().ready_to_probe = true;
+    }
+    bus::bus_probe_device(device);
+    if let Some(parent) = &parent {
+        device.get_for(Holder::ParentList);
+        let key = core.unique();
+        device.state().on_parent = Some(key);
+        parent.state().children.insert(key, device.clone());
+    }
+    if let Some(class) = &class {
+        device.get_for(Holder::ClassList);
+        let key = core.unique();
+        device.state().on_class = Some(key);
+        class.list().lock().insert(key, device.clone());
+    }
+    Ok(())
+}
+
+fn type_groups(device: &Device) -> Vec<AttributeGroup> {
+    let state = device.state();
+    state
+        .type_
+        .as_ref()
+        .map_or_else(Vec::new, |t| t.groups.clone())
+}
+
+/// device_add_attrs, then bus_add_device.
+fn add_to_sysfs_and_bus(device: &Device, class: Option<&Class>) -> Result {
+    sysfs::create_default_attributes(device);
+    if let Some(class) = class {
+        sysfs::create_groups(device, class.dev_groups())?;
+    }
+    sysfs::create_groups(device, &type_groups(device))?;
+    let own = device.state().groups.clone();
+    sysfs::create_groups(device, &own)?;
+    bus::bus_add_device(device)
+}
+
+/// Initializes nothing and adds (`device_register` on a device that
+/// [`device_initialize`](super::device_initialize) made).
+#[track_caller]
+pub fn device_register(device: &Device) -> Result {
+    device_add(device)
+}
+
+/// Takes a device out (`device_del`). The creator's reference stays.
+///
+/// A second time, or before `device_add`, it is a splat and nothing is done.
+#[track_caller]
+pub fn device_del(device: &Device) {
+    let core = device.core();
+    let killed = {
+        let _lock = device_lock(device);
+        // kill_device.
+        let mut state = device.state();
+        let killed = !state.dead && state.in_sysfs;
+        state.dead = true;
+        killed
+    };
+    if !killed {
+        core.splat(
+            SplatKind::Warn,
+            Some(device.device_ref()),
+            "device_del on a device that is not added: removed twice, or never added",
+        );
+        return;
+    }
+    let (parent, bus, class) = {
+        let state = device.state();
+        (state.parent.clone(), state.bus.clone(), state.class.clone())
+    };
+    if let Some(bus) = &bus {
+        bus.notify(BusNotify::DelDevice, device);
+    }
+    if let Some(parent) = &parent {
+        if take_off_parent(device, parent) {
+            device.put_for(Holder::ParentList);
+        }
+    }
+    devtmpfs::delete_node(device);
+    if let Some(class) = &class {
+        if take_off_class(device, class) {
+            device.put_for(Holder::ClassList);
+        }
+    }
+    // Drains whoever is inside a show or store.
+    sysfs::remove_own_attributes(device);
+    bus::bus_remove_device(device);
+    // A device that was never bound had nobody to release what was added to
+    // it; since 6.6 that is done here. It may have to be done again in
+    // device_release.
+    if core.rules.device_del_releases_devres() {
+        devres_release_all(device);
+    }
+    if let Some(bus) = &bus {
+        bus.notify(BusNotify::RemovedDevice, device);
+    }
+    kobject_uevent(device, UeventAction::Remove, Vec::new());
+    let name = device.name();
+    core.emit(|| EventKind::DeviceRemoved {
+        device: device.device_ref(),
+    });
+    kobject::kobject_del(device);
+    if let Some(parent) = parent {
+        parent.put_for(Holder::Child(name));
+    }
+}
+
+/// Takes a device out and drops the creator's reference
+/// (`device_unregister`).
+#[track_caller]
+pub fn device_unregister(device: &Device) {
+    device_del(device);
+    device.put_for(Holder::Creator);
+}
+
+fn take_off_parent(device: &Device, parent: &Device) -> bool {
+    let key = device.state().on_parent.take();
+    let gone = key.and_then(|key| parent.state().children.remove(&key));
+    gone.is_some()
+}
+
+fn take_off_class(device: &Device, class: &Class) -> bool {
+    let key = device.state().on_class.take();
+    let gone = key.and_then(|key| class.list().lock().remove(&key));
+    gone.is_some()
+}
+
+/// Unlinks a device whose last reference went while it was registered, so that
+/// nothing points to it any more. A kernel would have dangling pointers here.
+pub(crate) fn take_off_everything(device: &Device) {
+    let (parent, bus, class) = {
+        let state = device.state();
+        (state.parent.clone(), state.bus.clone(), state.class.clone())
+    };
+    if let Some(parent) = &parent {
+        take_off_parent(device, parent);
+    }
+    if let Some(class) = &class {
+        take_off_class(device, class);
+    }
+    if let Some(bus) = &bus {
+        bus::take_off_bus(device, bus);
+    }
+    let (key, driver) = {
+        let mut state = device.state();
+        (state.on_driver.take(), state.driver.clone())
+    };
+    if let (Some(key), Some(driver)) = (key, driver) {
+        let gone = driver.list().lock().remove(&key);
+        drop(gone);
+    }
+    devtmpfs::delete_node(device);
+    kobject::kobject_del(device);
+    if let Some(parent) = parent {
+        parent.put_for(Holder::Child(device.name()));
+    }
+    device.state().dead = true;
+}
+
+fn walk<R>(
+    device: &Device,
+    mut step: impl FnMut(&DeviceState) -> Option<Device>,
+    mut f: impl FnMut(&Device) -> Option<R>,
+) -> Option<R> {
+    loop {
+        let child = step(&device.state())?;
+        if let Some(found) = f(&child) {
+            return Some(found);
+        }
+    }
+}
+
+fn nonzero(value: i32) -> Option<i32> {
+    (value != 0).then_some(value)
+}
+
+/// Calls for each child, first added first, until one gives something other
+/// than 0, and returns that (`device_for_each_child`). Children may be removed
+/// meanwhile.
+pub fn device_for_each_child(device: &Device, mut f: impl FnMut(&Device) -> i32) -> i32 {
+    let mut from = Bound::Unbounded;
+    let next = move |state: &DeviceState| {
+        let (key, child) = state.children.range((from, Bound::Unbounded)).next()?;
+        from = Bound::Excluded(*key);
+        Some(child.clone())
+    };
+    walk(device, next, |child| nonzero(f(child))).unwrap_or(0)
+}
+
+/// As [`device_for_each_child`], last added first
+/// (`device_for_each_child_reverse`).
+pub fn device_for_each_child_reverse(device: &Device, mut f: impl FnMut(&Device) -> i32) -> i32 {
+    let mut to = Bound::Unbounded;
+    let next = move |state: &DeviceState| {
+        let (key, child) = state.children.range((Bound::Unbounded, to)).next_back()?;
+        to = Bound::Excluded(*key);
+        Some(child.clone())
+    };
+    walk(device, next, |child| nonzero(f(child))).unwrap_or(0)
+}
+
+/// The child of this name, with a reference taken
+/// (`device_find_child_by_name`).
+#[track_caller]
+pub fn device_find_child_by_name(device: &Device, name: &str) -> Option<Device> {
+    let children: Vec<Device> = device.state().children.values().cloned().collect();
+    let found = children.into_iter().find(|child| &*child.name() == name)?;
+    found.get_for(Holder::Get);
+    Some(found)
+}

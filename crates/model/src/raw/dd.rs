@@ -1,0 +1,298 @@
+//! Binding drivers to devices, and unbinding them.
+//!
+//! Follows `drivers/base/dd.c`.
+
+use super::bus::{Bus, BusNotify};
+use super::device::{Device, device_lock};
+use super::devres::devres_release_all;
+use super::driver::Driver;
+use super::uevent::{UeventAction, kobject_uevent};
+use crate::errno::{Errno, Result};
+use crate::event::EventKind;
+use crate::ledger::Holder;
+
+/// Why a driver was not bound. A probe's own error lets the next driver try
+/// (the kernel keeps it positive); any other ends the search.
+enum NotBound {
+    Probe(Errno),
+    Refused(Errno),
+}
+
+impl NotBound {
+    fn errno(&self) -> Errno {
+        match self {
+            NotBound::Probe(errno) | NotBound::Refused(errno) => *errno,
+        }
+    }
+}
+
+/// driver_bound. The device lock is held.
+fn driver_bound(device: &Device, driver: &Driver) {
+    let key = device.core().unique();
+    device.state().on_driver = Some(key);
+    driver.list().lock().insert(key, device.clone());
+    driver.bus().notify(BusNotify::BoundDriver, device);
+    kobject_uevent(device, UeventAction::Bind, Vec::new());
+}
+
+/// call_driver_probe: the bus's probe if it has one, else the driver's.
+fn call_driver_probe(device: &Device, driver: &Driver) -> Result {
+    let probe = driver
+        .bus()
+        .probe_callback()
+        .cloned()
+        .or_else(|| driver.probe());
+    let core = device.core();
+    core.emit(|| EventKind::ProbeBegin {
+        device: device.device_ref(),
+        driver: driver.name(),
+    });
+    let result = match probe {
+        None => Ok(()),
+        Some(probe) => core
+            .guard(|| Some(device.device_ref()), "probe", || probe(device))
+            .unwrap_or(Err(Errno::EIO)),
+    };
+    core.emit(|| EventKind::ProbeEnd {
+        device: device.device_ref(),
+        driver: driver.name(),
+        result,
+    });
+    match result {
+        Ok(()) | Err(Errno::EPROBE_DEFER | Errno::ENODEV | Errno::ENXIO) => {}
+        Err(errno) => core.message(
+            Some(device.device_ref()),
+            format!(
+                "probe with driver {} failed with error -{errno}",
+                driver.name()
+            ),
+        ),
+    }
+    result
+}
+
+/// device_remove: the bus's remove if it has one, else the driver's.
+fn device_remove(device: &Device, driver: &Driver) {
+    super::sysfs::remove_groups(device, &driver.dev_groups());
+    let remove = driver
+        .bus()
+        .remove_callback()
+        .cloned()
+        .or_else(|| driver.remove());
+    let core = device.core();
+    core.emit(|| EventKind::RemoveBegin {
+        device: device.device_ref(),
+        driver: driver.name(),
+    });
+    if let Some(remove) = remove {
+        core.guard(|| Some(device.device_ref()), "remove", || remove(device));
+    }
+    core.emit(|| EventKind::RemoveEnd {
+        device: device.device_ref(),
+        driver: driver.name(),
+    });
+}
+
+/// device_unbind_cleanup. While the managed resources are released, driver and
+/// driver data are still there.
+#[track_caller]
+fn device_unbind_cleanup(device: &Device) {
+    devres_release_all(device);
+    let gone = {
+        let mut state = device.state();
+        (state.driver.take(), state.drvdata.take())
+    };
+    drop(gone);
+}
+
+/// really_probe. The device lock is held.
+fn really_probe(device: &Device, driver: &Driver) -> core::result::Result<(), NotBound> {
+    if !device.inner().devres.lock().is_empty() {
+        device.core().message(
+            Some(device.device_ref()),
+            "Resources present before probing",
+        );
+        return Err(NotBound::Refused(Errno::EBUSY));
+    }
+    let bus = driver.bus();
+    device.state().driver = Some(driver.clone());
+    // driver_sysfs_add.
+    bus.notify(BusNotify::BindDriver, device);
+    if let Err(errno) = call_driver_probe(device, driver) {
+        return Err(probe_failed(device, bus, errno));
+    }
+    if let Err(errno) = super::sysfs::create_groups(device, &driver.dev_groups()) {
+        // The probe succeeded, so the driver's remove is called.
+        device_remove(device, driver);
+        return Err(probe_failed(device, bus, errno));
+    }
+    driver_bound(device, driver);
+    Ok(())
+}
+
+/// The probe_failed label of really_probe: remove is not called, and what the
+/// probe added is released.
+fn probe_failed(device: &Device, bus: &Bus, errno: Errno) -> NotBound {
+    bus.notify(BusNotify::DriverNotBound, device);
+    device_unbind_cleanup(device);
+    if errno == Errno::EPROBE_DEFER {
+        return NotBound::Refused(errno);
+    }
+    NotBound::Probe(errno)
+}
+
+/// __driver_probe_device: the checks before a probe. The device lock is held.
+fn driver_probe_device(device: &Device, driver: &Driver) -> core::result::Result<(), NotBound> {
+    {
+        let state = device.state();
+        if state.dead || !state.in_sysfs {
+            return Err(NotBound::Refused(Errno::ENODEV));
+        }
+        if state.driver.is_some() {
+            return Err(NotBound::Refused(Errno::EBUSY));
+        }
+        if !state.ready_to_probe {
+            return Err(NotBound::Refused(Errno::EPROBE_DEFER));
+        }
+    }
+    really_probe(device, driver)
+}
+
+/// Finds a driver for the device and binds it (`device_attach`). Gives 1 if it
+/// is bound now, 0 if no driver would have it.
+///
+/// `EBUSY` if the device has managed resources though no driver is bound;
+/// `EPROBE_DEFER` if a driver is not ready yet.
+pub fn device_attach(device: &Device) -> Result<i32> {
+    let _lock = device_lock(device);
+    let (dead, driver, bound, bus) = {
+        let state = device.state();
+        (
+            state.dead,
+            state.driver.clone(),
+            state.on_driver.is_some(),
+            state.bus.clone(),
+        )
+    };
+    if dead {
+        return Ok(0);
+    }
+    if let Some(driver) = driver {
+        if bound {
+            return Ok(1);
+        }
+        // device_bind_driver for a driver that a bus chose beforehand.
+        driver.bus().notify(BusNotify::BindDriver, device);
+        driver_bound(device, &driver);
+        return Ok(1);
+    }
+    let Some(bus) = bus else {
+        return Ok(0);
+    };
+    // __device_attach_driver for each driver of the bus.
+    let tried = bus.each_driver(|driver| match bus.matches(device, driver) {
+        Ok(false) => None,
+        Err(errno) => Some(Err(errno)),
+        Ok(true) => match driver_probe_device(device, driver) {
+            Ok(()) => Some(Ok(1)),
+            Err(NotBound::Probe(_)) => None,
+            Err(NotBound::Refused(errno)) => Some(Err(errno)),
+        },
+    });
+    tried.unwrap_or(Ok(0))
+}
+
+/// Tries the driver on every device of its bus (`driver_attach`). Probes that
+/// fail do not fail it.
+pub fn driver_attach(driver: &Driver) -> Result {
+    let bus = driver.bus().clone();
+    // __driver_attach for each device of the bus.
+    bus.each_device(|device| {
+        if let Ok(true) = bus.matches(device, driver) {
+            let _lock = device_lock(device);
+            // Whatever is wrong with this device, the others get their turn.
+            let _ = driver_probe_device(device, driver);
+        }
+        None::<()>
+    });
+    Ok(())
+}
+
+/// Binds this driver to this device, without asking the bus
+/// (`device_driver_attach`).
+///
+/// A probe's error comes back; `EPROBE_DEFER` becomes `EAGAIN`. `EBUSY` if a
+/// driver is bound, `ENODEV` if the device is gone.
+pub fn device_driver_attach(driver: &Driver, device: &Device) -> Result {
+    let _lock = device_lock(device);
+    match driver_probe_device(device, driver).map_err(|not| not.errno()) {
+        Err(Errno::EPROBE_DEFER) => Err(Errno::EAGAIN),
+        result => result,
+    }
+}
+
+/// Unbinds the device's driver, if it has one (`device_release_driver`).
+///
+/// From the driver's own remove a kernel hangs; here it is a splat and nothing
+/// is done.
+#[track_caller]
+pub fn device_release_driver(device: &Device) {
+    let lock = device_lock(device);
+    if lock.is_held() {
+        release_driver_locked(device);
+    }
+}
+
+/// __device_release_driver. The device lock is held.
+#[track_caller]
+fn release_driver_locked(device: &Device) {
+    let Some(driver) = device.driver() else {
+        return;
+    };
+    let bus = driver.bus();
+    // driver_sysfs_remove has nothing to remove here.
+    bus.notify(BusNotify::UnbindDriver, device);
+    device_remove(device, &driver);
+    device_unbind_cleanup(device);
+    let key = device.state().on_driver.take();
+    let gone = key.and_then(|key| driver.list().lock().remove(&key));
+    drop(gone);
+    bus.notify(BusNotify::UnboundDriver, device);
+    kobject_uevent(device, UeventAction::Unbind, Vec::new());
+}
+
+/// Unbinds all devices of a driver, last bound first (driver_detach).
+#[track_caller]
+pub(crate) fn driver_detach(driver: &Driver) {
+    loop {
+        let last = {
+            let devices = driver.list().lock();
+            devices.last_key_value().map(|(_, device)| device.clone())
+        };
+        let Some(device) = last else {
+            return;
+        };
+        device.get_for(Holder::Call);
+        let deadlocked = {
+            let lock = device_lock(&device);
+            if lock.is_held() && device.driver().as_ref() == Some(driver) {
+                release_driver_locked(&device);
+            }
+            !lock.is_held()
+        };
+        device.put_for(Holder::Call);
+        if deadlocked {
+            // A kernel hangs here; the splat has said so.
+            return;
+        }
+    }
+}
+
+/// Unbinds the device's driver and looks for one again (`device_reprobe`).
+#[track_caller]
+pub fn device_reprobe(device: &Device) -> Result {
+    if device.driver().is_some() {
+        device_release_driver(device);
+    }
+    super::bus::rescan(device)
+}

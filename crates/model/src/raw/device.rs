@@ -1,0 +1,606 @@
+//! `struct device`: what it is, its reference count, its release.
+//!
+//! Follows `drivers/base/core.c` (`device_initialize`, `get_device`,
+//! `put_device`, `device_release`) and `lib/kobject.c`.
+
+use core::any::Any;
+use core::fmt;
+use core::panic::Location;
+use core::sync::atomic::Ordering;
+use std::collections::BTreeMap;
+
+use lastfd_sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
+use lastfd_sync::thread;
+use lastfd_sync::{Arc, Mutex, MutexGuard};
+use rustc_hash::FxHashSet;
+
+use super::bus::Bus;
+use super::class::{Class, GlueDirectory};
+use super::devres::DevresList;
+use super::driver::Driver;
+use super::platform::PlatformData;
+use super::sysfs::{AttributeDirectory, AttributeGroup};
+use super::uevent::UeventHook;
+use crate::errno::Result;
+use crate::event::{DeviceRef, EventKind, SplatKind};
+use crate::ledger::Holder;
+use crate::system::{Core, System};
+
+/// A release callback: frees what the device is embedded in.
+pub type Release = Arc<dyn Fn(&Device) + Send + Sync>;
+
+/// Driver data, as `dev_set_drvdata` keeps it.
+pub type DriverData = Arc<dyn Any + Send + Sync>;
+
+/// A device number (`dev_t`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DevT {
+    /// The major number; 0 means no number at all.
+    pub major: u32,
+    /// The minor number.
+    pub minor: u32,
+}
+
+impl fmt::Display for DevT {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.major, self.minor)
+    }
+}
+
+/// `struct device_type`: what devices of one sort share.
+#[derive(Clone, Default)]
+pub struct DeviceType {
+    /// Its name, `DEVTYPE` in uevents.
+    pub name: Arc<str>,
+    /// Releases a device that has no release callback of its own.
+    pub release: Option<Release>,
+    /// Adds to the environment of uevents.
+    pub uevent: Option<UeventHook>,
+    /// Attributes of each such device.
+    pub groups: Vec<AttributeGroup>,
+}
+
+impl fmt::Debug for DeviceType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("DeviceType").field(&self.name).finish()
+    }
+}
+
+/// What a caller fills into a `struct device` before `device_add`.
+#[derive(Clone, Default)]
+pub struct DeviceSpec {
+    /// The name; `device_add` fails with `EINVAL` if there is none by then.
+    pub name: Option<String>,
+    /// The parent. No reference is taken before `device_add`.
+    pub parent: Option<Device>,
+    /// The bus it sits on.
+    pub bus: Option<Bus>,
+    /// Its class.
+    pub class: Option<Class>,
+    /// Its type.
+    pub type_: Option<DeviceType>,
+    /// Its release callback.
+    pub release: Option<Release>,
+    /// Its device number, for a node in `/dev`.
+    pub devt: Option<DevT>,
+    /// Its own attributes.
+    pub groups: Vec<AttributeGroup>,
+}
+
+impl fmt::Debug for DeviceSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DeviceSpec")
+            .field("name", &self.name)
+            .field("parent", &self.parent)
+            .field("bus", &self.bus)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A handle on a `struct device`.
+///
+/// Cloning it does not count: references are taken and dropped explicitly with
+/// [`get_device`] and [`put_device`]. The memory is kept as long as a handle or
+/// a reference is left, so a use after the release is a splat, never undefined.
+/// Handles compare by identity.
+#[derive(Clone)]
+pub struct Device(Arc<DeviceInner>);
+
+pub(crate) struct DeviceInner {
+    pub(crate) core: Arc<Core>,
+    id: u64,
+    kref: AtomicU32,
+    released: AtomicBool,
+    lock: DeviceLock,
+    pub(crate) devres: Mutex<DevresList>,
+    pub(crate) attributes: Mutex<AttributeDirectory>,
+    state: Mutex<DeviceState>,
+}
+
+/// The fields of `struct device` and `struct device_private`.
+pub(crate) struct DeviceState {
+    pub(crate) name: Option<Arc<str>>,
+    pub(crate) parent: Option<Device>,
+    pub(crate) bus: Option<Bus>,
+    pub(crate) class: Option<Class>,
+    pub(crate) type_: Option<Arc<DeviceType>>,
+    pub(crate) release: Option<Release>,
+    pub(crate) devt: Option<DevT>,
+    pub(crate) groups: Vec<AttributeGroup>,
+    /// What makes it a platform device.
+    pub(crate) platform: Option<PlatformData>,
+    pub(crate) driver: Option<Driver>,
+    pub(crate) drvdata: Option<DriverData>,
+    /// kobj.state_in_sysfs.
+    pub(crate) in_sysfs: bool,
+    /// kobj.sd: false once an ancestor's directory went.
+    pub(crate) has_directory: bool,
+    /// p->dead.
+    pub(crate) dead: bool,
+    /// p->ready_to_probe.
+    pub(crate) ready_to_probe: bool,
+    /// On the parent's, bus's, class's and driver's lists: the key there.
+    pub(crate) on_parent: Option<u64>,
+    pub(crate) on_bus: Option<u64>,
+    pub(crate) on_class: Option<u64>,
+    pub(crate) on_driver: Option<u64>,
+    /// p->klist_children.
+    pub(crate) children: BTreeMap<u64, Device>,
+    /// The names in its directory.
+    pub(crate) names: FxHashSet<Arc<str>>,
+    /// Directories between it and its children of a class.
+    pub(crate) glue: Vec<GlueDirectory>,
+    /// It has a parent directory that counts, taken in `kobject_add`.
+    pub(crate) in_directory: Option<Directory>,
+}
+
+/// The directory a device's own directory was made in.
+#[derive(Clone, PartialEq)]
+pub(crate) enum Directory {
+    /// The top of `/sys/devices`.
+    Top,
+    /// `/sys/devices/virtual/CLASS`.
+    Virtual(Class),
+    /// The parent's directory.
+    Parent(Device),
+    /// A class's directory below the parent.
+    Glue(Device, Class),
+}
+
+/// `device_lock`, which knows who holds it.
+struct DeviceLock {
+    mutex: Mutex<()>,
+    /// The holder's task number; 0 is nobody.
+    owner: AtomicU64,
+}
+
+/// A held device lock.
+#[must_use = "dropping the guard unlocks the device"]
+pub struct DeviceLockGuard<'a> {
+    /// None when the calling task had it already: a kernel would hang.
+    held: Option<(MutexGuard<'a, ()>, &'a AtomicU64)>,
+}
+
+impl fmt::Debug for DeviceLockGuard<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DeviceLockGuard")
+            .field("held", &self.held.is_some())
+            .finish()
+    }
+}
+
+impl Drop for DeviceLockGuard<'_> {
+    fn drop(&mut self) {
+        if let Some((_guard, owner)) = &self.held {
+            owner.store(0, Ordering::Relaxed);
+        }
+    }
+}
+
+impl PartialEq for Device {
+    fn eq(&self, other: &Device) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Device {}
+
+impl fmt::Debug for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Device({:?})", self.device_ref())
+    }
+}
+
+impl Device {
+    /// Its number, unique in its System for ever.
+    pub fn id(&self) -> u64 {
+        self.0.id
+    }
+
+    /// The System it lives in. This handle does not keep the System from
+    /// ending.
+    pub fn system(&self) -> System {
+        System::from_core(&self.0.core)
+    }
+
+    pub(crate) fn inner(&self) -> &DeviceInner {
+        &self.0
+    }
+
+    pub(crate) fn core(&self) -> &Arc<Core> {
+        &self.0.core
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, DeviceState> {
+        self.0.state.lock()
+    }
+
+    /// How events name it.
+    pub fn device_ref(&self) -> DeviceRef {
+        DeviceRef {
+            id: self.0.id,
+            name: self.name(),
+        }
+    }
+
+    /// Its name, `"(unnamed)"` before it has one.
+    pub fn name(&self) -> Arc<str> {
+        self.state()
+            .name
+            .clone()
+            .unwrap_or_else(|| Arc::from("(unnamed)"))
+    }
+
+    /// Whether its release has run.
+    pub fn is_released(&self) -> bool {
+        self.0.released.load(Ordering::Acquire)
+    }
+
+    /// Its parent.
+    pub fn parent(&self) -> Option<Device> {
+        self.state().parent.clone()
+    }
+
+    /// Its bus.
+    pub fn bus(&self) -> Option<Bus> {
+        self.state().bus.clone()
+    }
+
+    /// Its class.
+    pub fn class(&self) -> Option<Class> {
+        self.state().class.clone()
+    }
+
+    /// The name of its type.
+    pub fn type_name(&self) -> Option<Arc<str>> {
+        self.state().type_.as_ref().map(|t| Arc::clone(&t.name))
+    }
+
+    /// The driver it is bound to, or being bound to.
+    pub fn driver(&self) -> Option<Driver> {
+        self.state().driver.clone()
+    }
+
+    /// Its device number.
+    pub fn devt(&self) -> Option<DevT> {
+        self.state().devt
+    }
+
+    /// Whether `device_del` has begun on it.
+    pub fn is_dead(&self) -> bool {
+        self.state().dead
+    }
+
+    /// `kobj.sd`: whether it has a directory in sysfs. An ancestor's removal
+    /// takes the directory away while the device stays registered.
+    pub fn has_directory(&self) -> bool {
+        self.state().has_directory
+    }
+
+    /// Its path below `/sys`, as `DEVPATH` in uevents.
+    pub fn path(&self) -> String {
+        let (directory, name) = {
+            let state = self.state();
+            let name = state.name.clone().unwrap_or_else(|| Arc::from("(unnamed)"));
+            (state.in_directory.clone(), name)
+        };
+        match directory {
+            None => name.to_string(),
+            Some(Directory::Top) => format!("/devices/{name}"),
+            Some(Directory::Virtual(class)) => {
+                format!("/devices/virtual/{}/{name}", class.name())
+            }
+            Some(Directory::Parent(parent)) => format!("{}/{name}", parent.path()),
+            Some(Directory::Glue(parent, class)) => {
+                format!("{}/{}/{name}", parent.path(), class.name())
+            }
+        }
+    }
+
+    /// lib/refcount.c: refcount_add on a saturating count.
+    #[track_caller]
+    pub(crate) fn get_for(&self, holder: Holder) {
+        let before = self
+            .0
+            .kref
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |count| {
+                (count != 0).then(|| count.saturating_add(1))
+            });
+        match before {
+            Ok(before) => {
+                let place = Location::caller();
+                if self.0.core.books.is_on() {
+                    let books = &self.0.core.books;
+                    books.take_reference(self.device_ref(), holder.clone(), place);
+                }
+                self.0.core.emit_at(place, || EventKind::RefTaken {
+                    device: self.device_ref(),
+                    count: before.saturating_add(1),
+                    holder,
+                });
+            }
+            Err(_) => self.0.core.splat(
+                SplatKind::Refcount,
+                Some(self.device_ref()),
+                "addition on 0; a released device is used again",
+            ),
+        }
+    }
+
+    /// lib/refcount.c: refcount_sub_and_test; the last one releases.
+    #[track_caller]
+    pub(crate) fn put_for(&self, holder: Holder) {
+        let before = self
+            .0
+            .kref
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |count| {
+                count.checked_sub(1)
+            });
+        match before {
+            Ok(before) => {
+                if self.0.core.books.is_on() {
+                    self.0.core.books.drop_reference(self.0.id, &holder);
+                }
+                self.0.core.emit(|| EventKind::RefDropped {
+                    device: self.device_ref(),
+                    count: before - 1,
+                    holder,
+                });
+                if before == 1 {
+                    self.release();
+                }
+            }
+            Err(_) => self.0.core.splat(
+                SplatKind::Refcount,
+                Some(self.device_ref()),
+                "underflow; a reference was put that nobody held",
+            ),
+        }
+    }
+
+    /// drivers/base/core.c: device_release, lib/kobject.c: kobject_cleanup.
+    fn release(&self) {
+        if self.state().in_sysfs {
+            self.0.core.splat(
+                SplatKind::Warn,
+                Some(self.device_ref()),
+                "released while it is still registered: more puts than gets",
+            );
+            super::core::take_off_everything(self);
+        }
+        // Some drivers add resources after device_del, or to a device that was
+        // never added; the last chance to release them is now.
+        super::devres::devres_release_all(self);
+        let release = {
+            let state = self.state();
+            let of_type = || state.type_.as_ref().and_then(|t| t.release.clone());
+            let of_class = || state.class.as_ref().and_then(|c| c.dev_release());
+            state.release.clone().or_else(of_type).or_else(of_class)
+        };
+        self.0.released.store(true, Ordering::Release);
+        self.0.core.emit(|| EventKind::Released {
+            device: self.device_ref(),
+        });
+        match release {
+            Some(release) => {
+                self.0.core.guard(
+                    || Some(self.device_ref()),
+                    "the release callback",
+                    || release(self),
+                );
+            }
+            None => self.0.core.splat(
+                SplatKind::Warn,
+                Some(self.device_ref()),
+                "does not have a release() function, it is broken and must be fixed",
+            ),
+        }
+        self.dissolve();
+        self.0.core.disown(self.0.id);
+    }
+
+    /// Lets go of everything the struct points to, so that nothing is kept by
+    /// a handle that outlives it.
+    pub(crate) fn dissolve(&self) {
+        let gone = {
+            let mut state = self.state();
+            (
+                state.parent.take(),
+                state.bus.take(),
+                state.class.take(),
+                state.release.take(),
+                state.driver.take(),
+                state.drvdata.take(),
+                core::mem::take(&mut state.children),
+                core::mem::take(&mut state.groups),
+                core::mem::take(&mut state.glue),
+                state.in_directory.take(),
+                state.type_.take(),
+            )
+        };
+        drop(gone);
+        let devres = core::mem::take(&mut *self.0.devres.lock());
+        drop(devres);
+        let attributes = core::mem::take(&mut *self.0.attributes.lock());
+        drop(attributes);
+    }
+}
+
+/// Makes a device with one reference (`device_initialize`). From here on only
+/// [`put_device`] may end it.
+///
+/// ```
+/// use lastfd_model::{System, raw::*};
+/// let system = System::new();
+/// let spec = DeviceSpec { name: Some("a".into()), release: Some(no_release()), ..Default::default() };
+/// let device = device_initialize(&system, spec);
+/// assert_eq!(kref_read(&device), 1);
+/// put_device(&device);
+/// assert!(device.is_released());
+/// ```
+#[track_caller]
+pub fn device_initialize(system: &System, spec: DeviceSpec) -> Device {
+    let core = &system.core;
+    let device = Device(Arc::new(DeviceInner {
+        core: Arc::clone(core),
+        id: core.unique(),
+        kref: AtomicU32::new(1),
+        released: AtomicBool::new(false),
+        lock: DeviceLock {
+            mutex: Mutex::new(()),
+            owner: AtomicU64::new(0),
+        },
+        devres: Mutex::new(DevresList::default()),
+        attributes: Mutex::new(AttributeDirectory::default()),
+        state: Mutex::new(DeviceState {
+            name: spec.name.map(Arc::from),
+            parent: spec.parent,
+            bus: spec.bus,
+            class: spec.class,
+            type_: spec.type_.map(Arc::new),
+            release: spec.release,
+            devt: spec.devt,
+            groups: spec.groups,
+            platform: None,
+            driver: None,
+            drvdata: None,
+            in_sysfs: false,
+            has_directory: false,
+            dead: false,
+            ready_to_probe: false,
+            on_parent: None,
+            on_bus: None,
+            on_class: None,
+            on_driver: None,
+            children: BTreeMap::new(),
+            names: FxHashSet::default(),
+            glue: Vec::new(),
+            in_directory: None,
+        }),
+    }));
+    core.adopt(&device);
+    let place = Location::caller();
+    if core.books.is_on() {
+        core.books
+            .take_reference(device.device_ref(), Holder::Creator, place);
+    }
+    core.emit_at(place, || EventKind::DeviceInitialized {
+        device: device.device_ref(),
+    });
+    device
+}
+
+/// A release callback that frees nothing, for a device with nothing around it.
+pub fn no_release() -> Release {
+    Arc::new(|_| {})
+}
+
+/// Takes a reference (`get_device`). On a released device it is a splat.
+#[track_caller]
+pub fn get_device(device: &Device) -> Device {
+    device.get_for(Holder::Get);
+    device.clone()
+}
+
+/// Drops a reference (`put_device`); the last one releases the device. One too
+/// many is a splat.
+#[track_caller]
+pub fn put_device(device: &Device) {
+    device.put_for(Holder::Get);
+}
+
+/// As [`get_device`], with the holder's name in the ledger. For frameworks.
+#[track_caller]
+pub fn get_device_for(device: &Device, holder: &'static str) -> Device {
+    device.get_for(Holder::Other(holder));
+    device.clone()
+}
+
+/// The counterpart of [`get_device_for`].
+#[track_caller]
+pub fn put_device_for(device: &Device, holder: &'static str) {
+    device.put_for(Holder::Other(holder));
+}
+
+/// The reference count (`kref_read`).
+pub fn kref_read(device: &Device) -> u32 {
+    device.0.kref.load(Ordering::Acquire)
+}
+
+/// Names the device (`dev_set_name`). Fails with `ENOMEM` if told to.
+pub fn dev_set_name(device: &Device, name: impl Into<String>) -> Result {
+    device.0.core.allocation()?;
+    device.state().name = Some(Arc::from(name.into()));
+    Ok(())
+}
+
+/// The device's name (`dev_name`).
+pub fn dev_name(device: &Device) -> String {
+    device.name().to_string()
+}
+
+/// Whether the device is in sysfs (`device_is_registered`).
+pub fn device_is_registered(device: &Device) -> bool {
+    device.state().in_sysfs
+}
+
+/// Sets or clears the driver data (`dev_set_drvdata`).
+pub fn dev_set_drvdata(device: &Device, data: Option<DriverData>) {
+    let old = core::mem::replace(&mut device.state().drvdata, data);
+    drop(old);
+}
+
+/// The driver data (`dev_get_drvdata`); None once the driver is unbound.
+pub fn dev_get_drvdata(device: &Device) -> Option<DriverData> {
+    device.state().drvdata.clone()
+}
+
+/// Takes the device lock (`device_lock`).
+///
+/// A task that has it already would hang in a kernel; here it gets a splat and
+/// a guard that does nothing.
+#[track_caller]
+pub fn device_lock(device: &Device) -> DeviceLockGuard<'_> {
+    let lock = &device.0.lock;
+    let me = thread::current().0;
+    if lock.owner.load(Ordering::Relaxed) == me {
+        device.0.core.splat(
+            SplatKind::Deadlock,
+            Some(device.device_ref()),
+            "the device lock is taken by the task that holds it",
+        );
+        return DeviceLockGuard { held: None };
+    }
+    let guard = lock.mutex.lock();
+    lock.owner.store(me, Ordering::Relaxed);
+    DeviceLockGuard {
+        held: Some((guard, &lock.owner)),
+    }
+}
+
+impl DeviceLockGuard<'_> {
+    /// Whether the lock was really taken; false when the task had it already.
+    pub fn is_held(&self) -> bool {
+        self.held.is_some()
+    }
+}

@@ -1,0 +1,72 @@
+//! The raw face: the kernel's calls under the kernel's names.
+//!
+//! Every call may be made in any state. Misuse gives the kernel's errno or a
+//! [`Splat`](crate::EventKind::Splat) event where a kernel would warn, oops or
+//! corrupt memory; it is never undefined behaviour here. Scenarios, traces and
+//! the wrong drivers of the tests use this face; drivers are written against
+//! [`typed`](crate::typed).
+
+mod bus;
+mod class;
+mod core;
+mod dd;
+mod debugfs;
+mod device;
+mod devres;
+mod devres_group;
+mod devres_memory;
+mod devtmpfs;
+mod driver;
+mod kobject;
+mod platform;
+mod registry;
+mod root;
+mod sysfs;
+mod uevent;
+
+pub use self::core::{
+    device_add, device_del, device_find_child_by_name, device_for_each_child,
+    device_for_each_child_reverse, device_register, device_unregister,
+};
+pub use bus::{
+    Bus, BusMatch, BusNotify, BusType, NotifierId, bus_for_each_dev, bus_register,
+    bus_register_notifier, bus_rescan_devices, bus_unregister, bus_unregister_notifier,
+};
+pub use class::{Class, ClassSpec, class_create, class_destroy, class_register};
+pub use dd::{
+    device_attach, device_driver_attach, device_release_driver, device_reprobe, driver_attach,
+};
+pub use debugfs::{debugfs_create_file, debugfs_list, debugfs_read, debugfs_remove, debugfs_write};
+pub use device::{
+    DevT, Device, DeviceLockGuard, DeviceSpec, DeviceType, DriverData, Release, dev_get_drvdata,
+    dev_name, dev_set_drvdata, dev_set_name, device_initialize, device_is_registered, device_lock,
+    get_device, get_device_for, kref_read, no_release, put_device, put_device_for,
+};
+pub use devres::{
+    Action, ActionKey, Devres, ReleaseId, devm_add_action, devm_add_action_or_reset,
+    devm_is_action_added, devm_release_action, devm_remove_action, devres_add, devres_alloc,
+    devres_destroy, devres_find, devres_free, devres_get, devres_release, devres_release_all,
+    devres_remove,
+};
+pub use devres_group::{
+    GroupId, devres_close_group, devres_open_group, devres_release_group, devres_remove_group,
+};
+pub use devres_memory::{
+    DevMem, devm_kfree, devm_kmalloc, devm_krealloc, devm_kstrdup, devm_kzalloc,
+};
+pub use devtmpfs::{DevNode, alloc_chrdev_region, unregister_chrdev_region};
+pub use driver::{Driver, Probe, Remove, driver_register, driver_unregister};
+pub(crate) use platform::platform_bus_init;
+pub use platform::{
+    PlatformId, platform_bus, platform_device_add, platform_device_alloc, platform_device_del,
+    platform_device_put, platform_device_register, platform_device_unregister, platform_driver,
+};
+pub(crate) use registry::Registry;
+pub use registry::mark_infrastructure;
+pub use root::{root_device_register, root_device_unregister};
+pub use sysfs::{
+    AttrFile, AttrInfo, Attribute, AttributeGroup, attr_open, attr_read, attr_write, attributes,
+    device_create_file, device_remove_file, device_remove_file_self, sysfs_create_group,
+    sysfs_remove_group,
+};
+pub use uevent::{UeventAction, UeventEnv, UeventHook, kobject_uevent};

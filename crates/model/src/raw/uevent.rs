@@ -1,0 +1,172 @@
+//! Uevents.
+//!
+//! Follows `lib/kobject_uevent.c` and `dev_uevent` of `drivers/base/core.c`.
+
+use core::fmt;
+use core::str::FromStr;
+
+use lastfd_sync::Arc;
+
+use super::device::Device;
+use crate::errno::Errno;
+use crate::event::EventKind;
+
+/// The environment of a uevent, in order.
+pub type UeventEnv = Vec<(String, String)>;
+
+/// Adds to the environment of a device's uevents (`dev_uevent`).
+pub type UeventHook = Arc<dyn Fn(&Device, &mut UeventEnv) + Send + Sync>;
+
+/// What a uevent tells (`enum kobject_action`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum UeventAction {
+    /// The device was added.
+    Add,
+    /// The device was removed.
+    Remove,
+    /// Something about it changed.
+    Change,
+    /// It was renamed or moved.
+    Move,
+    /// It came back.
+    Online,
+    /// It went away for a while.
+    Offline,
+    /// A driver was bound to it.
+    Bind,
+    /// Its driver was unbound.
+    Unbind,
+}
+
+impl UeventAction {
+    const ALL: [UeventAction; 8] = [
+        UeventAction::Add,
+        UeventAction::Remove,
+        UeventAction::Change,
+        UeventAction::Move,
+        UeventAction::Online,
+        UeventAction::Offline,
+        UeventAction::Bind,
+        UeventAction::Unbind,
+    ];
+
+    /// The action's name in `ACTION=`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            UeventAction::Add => "add",
+            UeventAction::Remove => "remove",
+            UeventAction::Change => "change",
+            UeventAction::Move => "move",
+            UeventAction::Online => "online",
+            UeventAction::Offline => "offline",
+            UeventAction::Bind => "bind",
+            UeventAction::Unbind => "unbind",
+        }
+    }
+}
+
+impl fmt::Display for UeventAction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for UeventAction {
+    type Err = Errno;
+
+    /// `EINVAL` for anything that is no action (kobject_action_type).
+    fn from_str(text: &str) -> Result<Self, Errno> {
+        UeventAction::ALL
+            .into_iter()
+            .find(|action| action.name() == text)
+            .ok_or(Errno::EINVAL)
+    }
+}
+
+/// drivers/base/core.c: dev_uevent. The device's own part of the environment,
+/// which is what its "uevent" attribute shows.
+pub(crate) fn dev_uevent(device: &Device) -> UeventEnv {
+    let (bus, class, devt, type_, driver) = {
+        let state = device.state();
+        (
+            state.bus.clone(),
+            state.class.clone(),
+            state.devt,
+            state.type_.clone(),
+            state.driver.clone(),
+        )
+    };
+    let mut env: UeventEnv = Vec::with_capacity(8);
+    let mut push = |key: &str, value: String| env.push((key.to_owned(), value));
+    if let Some(devt) = devt.filter(|devt| devt.major != 0) {
+        push("MAJOR", devt.major.to_string());
+        push("MINOR", devt.minor.to_string());
+        push("DEVNAME", device.name().replace('!', "/"));
+    }
+    if let Some(type_) = type_.as_ref().filter(|t| !t.name.is_empty()) {
+        push("DEVTYPE", type_.name.to_string());
+    }
+    if let Some(driver) = driver {
+        push("DRIVER", driver.name().to_string());
+    }
+    let hooks = [
+        bus.and_then(|bus| bus.uevent()),
+        class.and_then(|class| class.dev_uevent()),
+        type_.and_then(|type_| type_.uevent.clone()),
+    ];
+    for hook in hooks.into_iter().flatten() {
+        device.core().guard(
+            || Some(device.device_ref()),
+            "the uevent callback",
+            || hook(device, &mut env),
+        );
+    }
+    env
+}
+
+/// kobject_uevent_env: the general keys, then the device's own.
+fn environment(device: &Device, action: UeventAction) -> UeventEnv {
+    let subsystem = {
+        let state = device.state();
+        let bus = state.bus.as_ref().map(|bus| bus.name());
+        bus.or_else(|| state.class.as_ref().map(|class| class.name()))
+    };
+    let mut env = vec![
+        ("ACTION".to_owned(), action.name().to_owned()),
+        ("DEVPATH".to_owned(), device.path()),
+    ];
+    if let Some(subsystem) = subsystem {
+        env.push(("SUBSYSTEM".to_owned(), subsystem.to_string()));
+    }
+    env.extend(dev_uevent(device));
+    env
+}
+
+/// Tells user space about the device (`kobject_uevent`). A device with neither
+/// bus nor class is not told about (`dev_uevent_filter`).
+///
+/// The callbacks of bus, class and type run whether or not anybody listens:
+/// they are driver code.
+#[track_caller]
+pub fn kobject_uevent(device: &Device, action: UeventAction, more: UeventEnv) {
+    let (told, hooked) = {
+        let state = device.state();
+        let hooked = state.bus.as_ref().is_some_and(|b| b.uevent().is_some())
+            || state
+                .class
+                .as_ref()
+                .is_some_and(|c| c.dev_uevent().is_some())
+            || state.type_.as_ref().is_some_and(|t| t.uevent.is_some());
+        (state.bus.is_some() || state.class.is_some(), hooked)
+    };
+    if !told || !(hooked || device.core().hub.is_on()) {
+        return;
+    }
+    let mut env = environment(device, action);
+    env.extend(more);
+    device.core().emit(|| EventKind::Uevent {
+        device: device.device_ref(),
+        action,
+        env: env.into(),
+    });
+}

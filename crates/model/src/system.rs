@@ -1,0 +1,473 @@
+//! One isolated world of devices.
+
+use core::any::{Any, TypeId};
+use core::fmt;
+use core::panic::Location;
+use core::sync::atomic::Ordering;
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use lastfd_sync::atomic::{AtomicU32, AtomicU64};
+use lastfd_sync::{Arc, Clock, Mutex, Weak};
+
+use crate::errno::{Errno, Result};
+use crate::event::{
+    DeviceRef, DeviceState, Event, EventKind, Hub, Listener, Recorder, Snapshot, SplatKind,
+};
+use crate::ledger::{Books, LedgerEntry, LedgerLine, Place};
+use crate::raw::{Device, Registry};
+use crate::rules::Rules;
+
+/// One isolated world of devices: its buses, devices, nodes, clock, rules,
+/// events and ledger.
+///
+/// Many may live in a process; they share nothing. A clone is another handle
+/// on the same System. When the last handle of those made by
+/// [`System::new`], [`Builder::build`] and `clone` is dropped, what is still
+/// there is reported as [`EventKind::Leak`] events and let go of.
+///
+/// ```
+/// use lastfd_model::{System, raw::*};
+///
+/// let system = System::new();
+/// let root = root_device_register(&system, "board").unwrap();
+/// assert_eq!(kref_read(&root), 1);
+/// root_device_unregister(&root);
+/// assert!(root.is_released());
+/// ```
+#[derive(Clone)]
+pub struct System {
+    pub(crate) core: Arc<Core>,
+    /// None in the handles that devices give out, which keep nothing alive.
+    _owner: Option<Arc<Owner>>,
+}
+
+struct Owner(Arc<Core>);
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.0.shut_down();
+    }
+}
+
+/// What all handles of a System share.
+pub(crate) struct Core {
+    pub(crate) rules: Rules,
+    pub(crate) clock: Clock,
+    pub(crate) hub: Hub,
+    pub(crate) books: Arc<Books>,
+    pub(crate) registry: Registry,
+    next_id: AtomicU64,
+    /// Allocations until one fails; 0 is never (`current->fail_nth`).
+    fail_nth: AtomicU32,
+    extensions: Mutex<BTreeMap<TypeId, Arc<dyn Any + Send + Sync>>>,
+    /// Every device that is not released: a count above zero keeps the memory,
+    /// whether or not a handle is left.
+    live: Mutex<BTreeMap<u64, Device>>,
+}
+
+/// Makes a [`System`] that is not the default one.
+#[derive(Debug, Default)]
+pub struct Builder {
+    rules: Rules,
+    clock: Option<Clock>,
+    ledger: bool,
+}
+
+impl Builder {
+    /// Which kernel's rules to follow; [`Rules::Linux6_12`] unless told.
+    #[must_use]
+    pub fn rules(mut self, rules: Rules) -> Self {
+        self.rules = rules;
+        self
+    }
+
+    /// The clock; a real one unless told.
+    #[must_use]
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
+    /// Whether to keep the ledger from the start; off unless told.
+    #[must_use]
+    pub fn ledger(mut self, on: bool) -> Self {
+        self.ledger = on;
+        self
+    }
+
+    /// Makes the System.
+    pub fn build(self) -> System {
+        let core = Arc::new(Core {
+            rules: self.rules,
+            clock: self.clock.unwrap_or_else(Clock::real),
+            hub: Hub::default(),
+            books: Arc::new(Books::default()),
+            registry: Registry::default(),
+            next_id: AtomicU64::new(1),
+            fail_nth: AtomicU32::new(0),
+            extensions: Mutex::new(BTreeMap::new()),
+            live: Mutex::new(BTreeMap::new()),
+        });
+        crate::raw::platform_bus_init(&System::from_core(&core));
+        if self.ledger {
+            core.books.switch_on();
+        }
+        System {
+            _owner: Some(Arc::new(Owner(Arc::clone(&core)))),
+            core,
+        }
+    }
+}
+
+impl Default for System {
+    fn default() -> Self {
+        System::new()
+    }
+}
+
+impl System {
+    /// A System with today's rules, a real clock and the ledger off.
+    pub fn new() -> System {
+        Builder::default().build()
+    }
+
+    /// A System with other settings.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    pub(crate) fn from_core(core: &Arc<Core>) -> System {
+        System {
+            core: Arc::clone(core),
+            _owner: None,
+        }
+    }
+
+    /// The clock all its time comes from.
+    pub fn clock(&self) -> &Clock {
+        &self.core.clock
+    }
+
+    /// The rules it follows.
+    pub fn rules(&self) -> Rules {
+        self.core.rules
+    }
+
+    /// Whether two handles are of one System.
+    pub fn same(&self, other: &System) -> bool {
+        Arc::ptr_eq(&self.core, &other.core)
+    }
+
+    /// Gives the listener a snapshot, then every event from here on, until
+    /// the subscription is dropped.
+    ///
+    /// An event that another task causes while this call runs may be in the
+    /// snapshot already and still be delivered.
+    pub fn subscribe(&self, listener: Arc<dyn Listener>) -> Subscription {
+        listener.start(&self.snapshot());
+        Subscription {
+            id: self.core.hub.add(listener),
+            core: Arc::downgrade(&self.core),
+        }
+    }
+
+    /// Keeps every event from here on, for tests.
+    pub fn record(&self) -> Recording {
+        let recorder = Arc::new(Recorder::default());
+        let listener: Arc<dyn Listener> = recorder.clone();
+        Recording {
+            recorder,
+            _subscription: self.subscribe(listener),
+        }
+    }
+
+    /// The devices there are now.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            devices: self
+                .core
+                .live_devices()
+                .iter()
+                .map(|device| DeviceState {
+                    device: device.device_ref(),
+                    registered: crate::raw::device_is_registered(device),
+                    driver: device.driver().map(|driver| driver.name()),
+                    count: crate::raw::kref_read(device),
+                })
+                .collect(),
+        }
+    }
+
+    /// Emits an event. The closure runs only if somebody listens.
+    ///
+    /// Call it with no lock held that a listener or another task could need.
+    #[track_caller]
+    pub fn emit(&self, event: impl FnOnce() -> EventKind) {
+        self.core.emit(event);
+    }
+
+    /// Whether somebody listens to the events.
+    pub fn is_observed(&self) -> bool {
+        self.core.hub.is_on()
+    }
+
+    /// Makes the `n`-th allocation of the model from now fail with `ENOMEM`
+    /// (1 is the next one; 0 switches it off), as writing to
+    /// `/proc/self/fail-nth` does under `CONFIG_FAULT_INJECTION`.
+    pub fn fail_nth(&self, n: u32) {
+        self.core.fail_nth.store(n, Ordering::Relaxed);
+    }
+
+    /// Allocations left until one fails; 0 after it failed, or when off.
+    pub fn fail_nth_left(&self) -> u32 {
+        self.core.fail_nth.load(Ordering::Relaxed)
+    }
+
+    /// Counts as an allocation for [`fail_nth`](System::fail_nth). For
+    /// frameworks, wherever their kernel counterpart allocates.
+    pub fn allocation(&self) -> Result {
+        self.core.allocation()
+    }
+
+    /// The one value of type `T` in this System, made on first use: where a
+    /// framework keeps its core's state.
+    pub fn extension<T: Any + Default + Send + Sync>(&self) -> Arc<T> {
+        let mut extensions = self.core.extensions.lock();
+        let value = extensions
+            .entry(TypeId::of::<T>())
+            .or_insert_with(|| Arc::new(T::default()));
+        Arc::clone(value)
+            .downcast()
+            .expect("an extension is stored under its own type")
+    }
+
+    /// Whether the ledger is kept.
+    pub fn ledger_is_on(&self) -> bool {
+        self.core.books.is_on()
+    }
+
+    /// Who holds what now. Empty if the ledger is off.
+    pub fn ledger(&self) -> Vec<LedgerLine> {
+        self.core.books.lines()
+    }
+
+    /// Writes a line into the ledger until the returned entry is dropped.
+    pub fn ledger_open(&self, line: LedgerLine) -> LedgerEntry {
+        self.core.books.open(line)
+    }
+
+    /// A number unique in this System.
+    pub fn unique(&self) -> u64 {
+        self.core.unique()
+    }
+
+    /// Runs driver code. If it panics, the panic ends here: a splat is
+    /// emitted and `None` returned, and the System stays usable.
+    pub fn guard<T>(
+        &self,
+        device: Option<&DeviceRef>,
+        what: &str,
+        run: impl FnOnce() -> T,
+    ) -> Option<T> {
+        self.core.guard(|| device.cloned(), what, run)
+    }
+}
+
+impl fmt::Debug for System {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("System")
+            .field("rules", &self.core.rules)
+            .field("devices", &self.core.live.lock().len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Core {
+    #[inline]
+    #[track_caller]
+    pub(crate) fn emit(&self, event: impl FnOnce() -> EventKind) {
+        if self.hub.is_on() {
+            let place = self.books.is_on().then(|| Location::caller());
+            self.hub.deliver(self.clock.now(), event(), place);
+        }
+    }
+
+    /// As [`emit`](Core::emit), with the place given.
+    #[inline]
+    pub(crate) fn emit_at(&self, place: Place, event: impl FnOnce() -> EventKind) {
+        if self.hub.is_on() {
+            let place = self.books.is_on().then_some(place);
+            self.hub.deliver(self.clock.now(), event(), place);
+        }
+    }
+
+    #[track_caller]
+    pub(crate) fn splat(
+        &self,
+        kind: SplatKind,
+        device: Option<DeviceRef>,
+        text: impl Into<String>,
+    ) {
+        self.emit(|| EventKind::Splat {
+            kind,
+            device,
+            text: text.into().into(),
+        });
+    }
+
+    #[track_caller]
+    pub(crate) fn message(&self, device: Option<DeviceRef>, text: impl Into<String>) {
+        self.emit(|| EventKind::Message {
+            device,
+            text: text.into().into(),
+        });
+    }
+
+    pub(crate) fn unique(&self) -> u64 {
+        self.next_id.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// lib/fault-inject.c: should_fail_ex, for `fail-nth`.
+    #[inline]
+    pub(crate) fn allocation(&self) -> Result {
+        if self.fail_nth.load(Ordering::Relaxed) == 0 {
+            return Ok(());
+        }
+        let counted = self
+            .fail_nth
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1));
+        if counted == Ok(1) {
+            self.message(None, "FAULT_INJECTION: forcing a failure");
+            return Err(Errno::ENOMEM);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn guard<T>(
+        &self,
+        device: impl FnOnce() -> Option<DeviceRef>,
+        what: &str,
+        run: impl FnOnce() -> T,
+    ) -> Option<T> {
+        match catch_unwind(AssertUnwindSafe(run)) {
+            Ok(value) => Some(value),
+            Err(payload) => {
+                let said = payload
+                    .downcast_ref::<&str>()
+                    .map(|s| (*s).to_owned())
+                    .or_else(|| payload.downcast_ref::<String>().cloned())
+                    .unwrap_or_else(|| "(no message)".to_owned());
+                self.splat(
+                    SplatKind::Panic,
+                    device(),
+                    format!("{what} panicked: {said}"),
+                );
+                None
+            }
+        }
+    }
+
+    pub(crate) fn adopt(&self, device: &Device) {
+        self.live.lock().insert(device.id(), device.clone());
+    }
+
+    pub(crate) fn disown(&self, id: u64) {
+        let gone = self.live.lock().remove(&id);
+        drop(gone);
+    }
+
+    fn live_devices(&self) -> Vec<Device> {
+        self.live.lock().values().cloned().collect()
+    }
+
+    /// Reports what outlived the System, and breaks the cycles that keep it.
+    fn shut_down(&self) {
+        let own = self.registry.own_devices();
+        let left = self.live_devices();
+        for device in &left {
+            if own.contains(&device.id()) {
+                continue;
+            }
+            self.emit(|| {
+                let name = device.device_ref();
+                let count = crate::raw::kref_read(device);
+                EventKind::Leak {
+                    text: format!("device {name} was never released, {count} references are held")
+                        .into(),
+                    device: Some(name),
+                }
+            });
+        }
+        for line in self.books.lines() {
+            let of_own = |d: &DeviceRef| own.contains(&d.id);
+            if line.device.as_ref().is_some_and(of_own) {
+                continue;
+            }
+            self.emit(|| EventKind::Leak {
+                device: line.device.clone(),
+                text: line.to_string().into(),
+            });
+        }
+        for device in left {
+            device.dissolve();
+        }
+        let live = core::mem::take(&mut *self.live.lock());
+        drop(live);
+        self.registry.clear();
+        let extensions = core::mem::take(&mut *self.extensions.lock());
+        drop(extensions);
+    }
+}
+
+/// Keeps a listener listening; dropping it ends that.
+#[derive(Debug)]
+#[must_use = "dropping the subscription ends it"]
+pub struct Subscription {
+    core: Weak<Core>,
+    id: u64,
+}
+
+impl fmt::Debug for Core {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Core")
+            .field("rules", &self.rules)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        if let Some(core) = self.core.upgrade() {
+            core.hub.remove(self.id);
+        }
+    }
+}
+
+/// The events since [`System::record`].
+pub struct Recording {
+    recorder: Arc<Recorder>,
+    _subscription: Subscription,
+}
+
+impl Recording {
+    /// All events so far, in order.
+    pub fn events(&self) -> Vec<Event> {
+        let mut events = self.recorder.0.lock().clone();
+        events.sort_by_key(|event| event.seq);
+        events
+    }
+
+    /// All events so far, which are then forgotten.
+    pub fn take(&self) -> Vec<Event> {
+        let mut events = core::mem::take(&mut *self.recorder.0.lock());
+        events.sort_by_key(|event| event.seq);
+        events
+    }
+}
+
+impl fmt::Debug for Recording {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Recording").field(&self.events()).finish()
+    }
+}
