@@ -205,11 +205,15 @@ fn compile_fail(job: &mut Job<'_>) -> Result<Done> {
 fn out_of_tree(job: &mut Job<'_>) -> Result<Done> {
     let checkout = job.checkout;
     let target = &checkout.target;
-    let manifest = "examples/out-of-tree/Cargo.toml";
-    let test = cmd!(
-        checkout.sh,
-        "cargo test --manifest-path {manifest} --target-dir {target}"
-    );
+    let place = [
+        "--manifest-path",
+        "examples/out-of-tree/Cargo.toml",
+        "--target-dir",
+    ];
+    let sh = &checkout.sh;
+    let clippy = cmd!(sh, "cargo clippy {place...} {target} --all-targets");
+    job.run(Step::new(clippy.args(["--", "-D", "warnings"])))?;
+    let test = cmd!(sh, "cargo test {place...} {target}");
     job.run(Step::tests(test, Runner::Libtest))?;
     Ok(Done::Passed)
 }

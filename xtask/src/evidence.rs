@@ -18,7 +18,7 @@ pub(crate) fn log(job: &Job<'_>, name: &str, done: &Result<Done>) -> Result<()> 
     for command in &job.commands {
         writeln!(text, "$ {command}")?;
     }
-    for line in &job.tail {
+    for line in job.tail.iter().filter(|line| !is_build_line(line)) {
         writeln!(text, "{line}")?;
     }
     match done {
@@ -66,6 +66,20 @@ fn cpu_model(cpuinfo: &str) -> String {
         .to_owned()
 }
 
+/// What cargo says of its building tells nothing of the result.
+fn is_build_line(line: &str) -> bool {
+    let verbs = [
+        "Compiling",
+        "Downloading",
+        "Downloaded",
+        "Locking",
+        "Updating",
+        "Blocking",
+    ];
+    let first = line.split_whitespace().next();
+    line.starts_with("  ") && first.is_some_and(|first| verbs.contains(&first))
+}
+
 /// Paths are those of whoever ran it: name them from the root.
 fn without_places(checkout: &Checkout, text: &str) -> String {
     let target = checkout.target.display().to_string();
@@ -78,6 +92,15 @@ fn without_places(checkout: &Checkout, text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_of_the_build_are_no_evidence() {
+        assert!(is_build_line(
+            "   Compiling lastfd-sync v0.1.0 (crates/sync)"
+        ));
+        assert!(!is_build_line("     Running tests/loom_gate.rs"));
+        assert!(!is_build_line("Compiling is what this line is about"));
+    }
 
     #[test]
     fn the_processor_is_named_where_the_kernel_names_it() {
