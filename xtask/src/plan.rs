@@ -51,10 +51,9 @@ impl Job<'_> {
     /// Runs a command; errors when it fails, or when it should have run tests
     /// and ran none.
     pub(crate) fn run(&mut self, step: Step<'_>) -> Result<()> {
-        let shown = step.to_string();
-        let runner = step.runner;
-        println!("$ {shown}");
-        self.commands.push(shown.clone());
+        println!("$ {step}");
+        self.commands.push(step.to_string());
+        let (runner, command) = (step.runner, step.command());
         let mut seen = Counts::default();
         let (tail, figures) = (&mut self.tail, &mut self.figures);
         let end = step::run(step, self.deadline, self.interrupts, |line| {
@@ -72,13 +71,13 @@ impl Job<'_> {
         self.counts += seen;
         match end {
             End::Interrupted => bail!(Interrupted),
-            End::OverTime => bail!("over its budget; ended `{shown}`"),
-            End::Exited(status) if !status.success() => bail!("`{shown}` failed ({status})"),
+            End::OverTime => bail!("over its budget; ended `{command}`"),
+            End::Exited(status) if !status.success() => bail!("`{command}` failed ({status})"),
             End::Exited(_) => {}
         }
         ensure!(
             runner == Runner::Silent || seen.any(),
-            "`{shown}` ran no test"
+            "`{command}` ran no test"
         );
         Ok(())
     }

@@ -118,6 +118,11 @@ impl<'a> Step<'a> {
         self.env.push((name, value.into()));
         self
     }
+
+    /// The command without its variables, for messages.
+    pub(crate) fn command(&self) -> String {
+        self.cmd.to_string()
+    }
 }
 
 /// As one would type it.
