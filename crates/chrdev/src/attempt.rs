@@ -159,7 +159,11 @@ impl Wait {
     pub fn same(&self, other: &Wait) -> bool {
         self.deadline == other.deadline
             && self.queues.len() == other.queues.len()
-            && self.queues.iter().zip(&other.queues).all(|(a, b)| Arc::ptr_eq(a, b))
+            && self
+                .queues
+                .iter()
+                .zip(&other.queues)
+                .all(|(a, b)| Arc::ptr_eq(a, b))
     }
 
     /// Adds a waker to every queue; it stays until the entries are dropped.

@@ -111,6 +111,14 @@ impl File {
         OpenFlags(self.flags.load(Ordering::Relaxed))
     }
 
+    pub(crate) fn change_flags(&self, change: impl Fn(OpenFlags) -> OpenFlags) {
+        let _ = self
+            .flags
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |flags| {
+                Some(change(OpenFlags(flags)).0)
+            });
+    }
+
     /// Whether its calls must not sleep.
     pub fn nonblock(&self) -> bool {
         self.flags().contains(OpenFlags::NONBLOCK)
@@ -196,7 +204,11 @@ impl File {
 
     /// Runs a callback, unwinding it if it panics.
     #[track_caller]
-    pub(crate) fn guard<T>(&self, what: &str, run: impl FnOnce(&dyn FileOps, &File) -> T) -> Option<T> {
+    pub(crate) fn guard<T>(
+        &self,
+        what: &str,
+        run: impl FnOnce(&dyn FileOps, &File) -> T,
+    ) -> Option<T> {
         let ops = self.ops();
         self.system
             .guard(self.device.as_ref(), what, || run(&*ops, self))

@@ -53,9 +53,8 @@ impl OpenFlags {
     pub const CLOEXEC: OpenFlags = OpenFlags(0o2000000);
 
     /// What `F_SETFL` can change (`fs/fcntl.c`: `SETFL_MASK`).
-    pub const SETTABLE: OpenFlags = OpenFlags(
-        Self::APPEND.0 | Self::NONBLOCK.0 | Self::DIRECT.0 | Self::NOATIME.0,
-    );
+    pub const SETTABLE: OpenFlags =
+        OpenFlags(Self::APPEND.0 | Self::NONBLOCK.0 | Self::DIRECT.0 | Self::NOATIME.0);
 
     /// Whether all bits of `other` are set.
     pub const fn contains(self, other: OpenFlags) -> bool {

@@ -1,6 +1,6 @@
 //! What a path leads to: `struct inode` of a device node or an anonymous file.
 
-use lastfd_model::raw::{DevT, DeviceId};
+use lastfd_model::raw::DevT;
 use lastfd_sync::{Mutex, Weak};
 
 use crate::cdev::CdevInner;
@@ -17,7 +17,12 @@ pub(crate) struct Inode {
 
 pub(crate) enum Kind {
     /// A node that devtmpfs made for a device.
-    Node { devt: DevT, mode: u32, name: String, device: DeviceId },
+    Node {
+        devt: DevT,
+        mode: u32,
+        name: String,
+        device: u64,
+    },
     /// A node made by mknod somewhere else.
     Special(DevT),
     /// `fs/anon_inodes.c`.

@@ -1,12 +1,18 @@
 //! Mappings of a file's memory.
 
 use core::fmt;
+use core::ops::Range;
+use core::panic::Location;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
-use lastfd_model::{LedgerEntry, Result};
-use lastfd_sync::Arc;
+use lastfd_model::event::SplatKind;
+use lastfd_model::{Errno, EventKind, Holding, LedgerEntry, LedgerLine, Result};
+use lastfd_sync::{Arc, Mutex};
 
 use crate::handle::OpenFile;
-use crate::region::Region;
+use crate::memory::TASK_SIZE;
+use crate::region::{PAGE_SIZE, Region, page_align};
 
 /// What a caller of mmap asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,20 +84,19 @@ impl fmt::Debug for Mapped {
 #[derive(Clone)]
 pub struct Mapping(Arc<Vma>);
 
-pub(crate) struct Vma {
-    pub(crate) region: Region,
-    pub(crate) offset: usize,
-    pub(crate) len: usize,
-    pub(crate) close: Option<Box<dyn FnOnce() + Send>>,
-    pub(crate) file: OpenFile,
-    pub(crate) ledger: LedgerEntry,
+struct Vma {
+    request: MapRequest,
+    /// The pages of a private mapping that were written to.
+    own: Mutex<BTreeMap<usize, Box<[u8; PAGE_SIZE]>>>,
+    region: Region,
+    offset: usize,
+    len: usize,
+    close: Option<Box<dyn FnOnce() + Send>>,
+    file: OpenFile,
+    ledger: LedgerEntry,
 }
 
 impl Mapping {
-    pub(crate) fn new(vma: Vma) -> Mapping {
-        Mapping(Arc::new(vma))
-    }
-
     /// Bytes mapped.
     pub fn len(&self) -> usize {
         self.0.len
@@ -105,25 +110,55 @@ impl Mapping {
     /// Copies out of the mapped memory.
     ///
     /// # Errors
-    /// `EFAULT` outside the mapping.
+    /// `EFAULT` outside the mapping, or if it was not asked for with `read`:
+    /// where a program would get a signal.
     pub fn read(&self, offset: usize, into: &mut [u8]) -> Result {
-        self.check(offset, into.len())?;
-        self.0.region.read(self.0.offset + offset, into)
+        self.check(offset, into.len(), self.0.request.read)?;
+        self.0.region.read(self.0.offset + offset, into)?;
+        if !self.0.request.shared {
+            let own = self.0.own.lock();
+            for (page, part) in pages(offset, into.len()) {
+                if let Some(bytes) = own.get(&page) {
+                    let at = offset + part.start - page * PAGE_SIZE;
+                    let len = part.len();
+                    into[part].copy_from_slice(&bytes[at..at + len]);
+                }
+            }
+        }
+        Ok(())
     }
 
-    /// Copies into the mapped memory.
+    /// Copies into the mapped memory; into pages of its own if the mapping is
+    /// private.
     ///
     /// # Errors
-    /// `EFAULT` outside the mapping.
+    /// `EFAULT` outside the mapping, or if it was not asked for with `write`.
     pub fn write(&self, offset: usize, from: &[u8]) -> Result {
-        self.check(offset, from.len())?;
-        self.0.region.write(self.0.offset + offset, from)
+        self.check(offset, from.len(), self.0.request.write)?;
+        if self.0.request.shared {
+            return self.0.region.write(self.0.offset + offset, from);
+        }
+        let mut own = self.0.own.lock();
+        for (page, part) in pages(offset, from.len()) {
+            let bytes = match own.entry(page) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => {
+                    let mut bytes = Box::new([0; PAGE_SIZE]);
+                    let at = self.0.offset + page * PAGE_SIZE;
+                    self.0.region.read(at, &mut bytes[..])?;
+                    new.insert(bytes)
+                }
+            };
+            let at = offset + part.start - page * PAGE_SIZE;
+            bytes[at..at + part.len()].copy_from_slice(&from[part]);
+        }
+        Ok(())
     }
 
-    fn check(&self, offset: usize, len: usize) -> Result {
+    fn check(&self, offset: usize, len: usize, allowed: bool) -> Result {
         match offset.checked_add(len) {
-            Some(end) if end <= self.0.len => Ok(()),
-            _ => Err(lastfd_model::Errno::EFAULT),
+            Some(end) if end <= self.0.len && allowed => Ok(()),
+            _ => Err(Errno::EFAULT),
         }
     }
 
@@ -143,6 +178,17 @@ impl Mapping {
     }
 }
 
+/// The pages that a range touches, each with its part of the range.
+fn pages(offset: usize, len: usize) -> impl Iterator<Item = (usize, Range<usize>)> {
+    let end = offset + len;
+    let first = offset / PAGE_SIZE;
+    (first..end.div_ceil(PAGE_SIZE)).map(move |page| {
+        let from = offset.max(page * PAGE_SIZE);
+        let to = end.min((page + 1) * PAGE_SIZE);
+        (page, from - offset..to - offset)
+    })
+}
+
 impl Drop for Vma {
     fn drop(&mut self) {
         // mm/vma.c: remove_vma: vm_ops->close first, then the file.
@@ -150,6 +196,87 @@ impl Drop for Vma {
             self.file.guard("vm_ops->close", close);
         }
         drop(core::mem::take(&mut self.ledger));
+    }
+}
+
+impl OpenFile {
+    /// Maps the file's memory into this process.
+    ///
+    /// # Errors
+    /// `EINVAL` for no bytes or an offset that is not whole pages; `EACCES` if
+    /// the file is not open for what is asked, or not for reading; `ENODEV` if
+    /// it has no memory to map; `ENOMEM`, `EOVERFLOW` for lengths and offsets
+    /// out of reach; and what the driver answers.
+    #[track_caller]
+    pub fn mmap(&self, request: MapRequest) -> Result<Mapping> {
+        let file = self.file();
+        file.system.emit(|| EventKind::OperationBegin {
+            file: file.name.clone(),
+            op: "mmap".into(),
+        });
+        let mapping = self.map(request);
+        file.system.emit(|| EventKind::OperationEnd {
+            file: file.name.clone(),
+            op: "mmap".into(),
+            result: mapping.as_ref().map(|_| 0).map_err(|errno| *errno),
+        });
+        mapping
+    }
+
+    #[track_caller]
+    fn map(&self, mut request: MapRequest) -> Result<Mapping> {
+        let file = self.file();
+        // arch/x86/kernel/sys_x86_64.c: mmap, then mm/mmap.c: do_mmap.
+        if !request.offset.is_multiple_of(PAGE_SIZE as u64) || request.len == 0 {
+            return Err(Errno::EINVAL);
+        }
+        request.len = page_align(request.len).ok_or(Errno::ENOMEM)?;
+        if request.offset.checked_add(request.len).is_none() {
+            return Err(Errno::EOVERFLOW);
+        }
+        if request.len > TASK_SIZE {
+            return Err(Errno::ENOMEM);
+        }
+        if request.shared && request.write && !file.may_write() {
+            return Err(Errno::EACCES);
+        }
+        if !file.may_read() {
+            return Err(Errno::EACCES);
+        }
+        let mapped = file
+            .guard("mmap", |ops, file| ops.mmap(file, &request))
+            .unwrap_or(Err(Errno::EIO))?;
+        let len = usize::try_from(request.len).map_err(|_| Errno::ENOMEM)?;
+        let fits = mapped.offset.checked_add(len);
+        let fits = fits.is_some_and(|end| end <= mapped.region.len());
+        if !fits || !mapped.offset.is_multiple_of(PAGE_SIZE) {
+            file.system.emit(|| EventKind::Splat {
+                kind: SplatKind::Warn,
+                device: file.device.clone(),
+                text: "mmap: the driver mapped memory that it does not have".into(),
+            });
+            return Err(Errno::EINVAL);
+        }
+        let ledger = if file.system.ledger_is_on() {
+            file.system.ledger_open(LedgerLine {
+                holding: Holding::Mapping,
+                device: file.device.clone(),
+                what: format!("{len} bytes of {}", file.name).into(),
+                place: Some(Location::caller()),
+            })
+        } else {
+            LedgerEntry::default()
+        };
+        Ok(Mapping(Arc::new(Vma {
+            request,
+            own: Mutex::new(BTreeMap::new()),
+            region: mapped.region,
+            offset: mapped.offset,
+            len,
+            close: mapped.close,
+            file: self.clone(),
+            ledger,
+        })))
     }
 }
 

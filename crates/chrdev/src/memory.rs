@@ -62,8 +62,16 @@ pub trait Caller: UserMemory {
 ///
 /// # Errors
 /// `ENOMEM` over the limit, `EFAULT` if the range is not readable.
-pub fn memdup_user(memory: &mut dyn UserMemory, addr: u64, len: u64, limit: usize) -> Result<Vec<u8>> {
-    let len = usize::try_from(len).ok().filter(|&len| len <= limit).ok_or(Errno::ENOMEM)?;
+pub fn memdup_user(
+    memory: &mut dyn UserMemory,
+    addr: u64,
+    len: u64,
+    limit: usize,
+) -> Result<Vec<u8>> {
+    let len = usize::try_from(len)
+        .ok()
+        .filter(|&len| len <= limit)
+        .ok_or(Errno::ENOMEM)?;
     if !memory.access_ok(addr, len as u64) {
         return Err(Errno::EFAULT);
     }

@@ -54,9 +54,8 @@ impl PollMask {
         Self::NVAL.0 | Self::RDNORM.0 | Self::RDBAND.0 | Self::IN.0 | Self::HUP.0 | Self::ERR.0,
     );
     /// What makes a descriptor writable for select (`POLLOUT_SET`).
-    pub const SELECT_WRITE: PollMask = PollMask(
-        Self::NVAL.0 | Self::WRBAND.0 | Self::WRNORM.0 | Self::OUT.0 | Self::ERR.0,
-    );
+    pub const SELECT_WRITE: PollMask =
+        PollMask(Self::NVAL.0 | Self::WRBAND.0 | Self::WRNORM.0 | Self::OUT.0 | Self::ERR.0);
     /// What makes a descriptor exceptional for select (`POLLEX_SET`).
     pub const SELECT_EXCEPT: PollMask = PollMask(Self::NVAL.0 | Self::PRI.0);
 
@@ -175,6 +174,12 @@ impl PollTable {
             requested: !PollMask::NONE,
             queues: None,
         }
+    }
+
+    /// Names of queues are no longer kept: the caller has them already, or will
+    /// not wait.
+    pub(crate) fn stop_collecting(&mut self) {
+        self.queues = None;
     }
 
     /// The caller is to be woken through this queue (`poll_wait`).

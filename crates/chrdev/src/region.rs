@@ -66,9 +66,13 @@ unsafe impl Sync for Pages {}
 
 impl Pages {
     fn map(name: &str, len: usize) -> rustix::io::Result<Pages> {
-        let memfd = rustix::fs::memfd_create(name, MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
+        let memfd =
+            rustix::fs::memfd_create(name, MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
         rustix::fs::ftruncate(&memfd, len as u64)?;
-        rustix::fs::fcntl_add_seals(&memfd, SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;
+        rustix::fs::fcntl_add_seals(
+            &memfd,
+            SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL,
+        )?;
         // SAFETY: the kernel chooses the place of a new mapping, so nothing of
         // this process is replaced.
         let start = unsafe {
@@ -91,7 +95,11 @@ impl Pages {
     /// Outside the mapping.
     #[expect(clippy::disallowed_types, reason = "see the import")]
     fn word(&self, index: usize) -> &AtomicU64 {
-        assert!(index < self.len / WORD, "word {index} of {} bytes", self.len);
+        assert!(
+            index < self.len / WORD,
+            "word {index} of {} bytes",
+            self.len
+        );
         // SAFETY: by the type's invariant the word is mapped as long as `self`
         // lives; pages are aligned for it; and nothing in this process reaches
         // these bytes but through atomic words of this size.
@@ -109,7 +117,7 @@ impl Drop for Pages {
 }
 
 /// The smallest number of whole pages that holds `len` bytes.
-pub fn page_align(len: u64) -> Option<u64> {
+pub(crate) fn page_align(len: u64) -> Option<u64> {
     let page = PAGE_SIZE as u64;
     len.checked_add(page - 1).map(|len| len / page * page)
 }
@@ -237,7 +245,9 @@ impl Region {
 
 impl fmt::Debug for Region {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Region").field("len", &self.0.len).finish_non_exhaustive()
+        f.debug_struct("Region")
+            .field("len", &self.0.len)
+            .finish_non_exhaustive()
     }
 }
 
