@@ -1,194 +1,177 @@
-//! The clock.
+//! Time: the machine's, or simulated.
 
-use crate::task::Token;
-use crate::thread::JoinHandle;
+mod simulated;
+mod timers;
+
+pub(crate) use timers::Core;
+pub use timers::{InsideCallback, TimerHandle};
+
+use crate::explore;
+use crate::task::{Membership, Task, Token};
+use crate::thread::{self, JoinHandle};
 use crate::wait::{Cancel, WaitError, wait_event};
-use std::collections::BTreeMap;
+use std::fmt;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::{Duration, Instant, SystemTime};
+use std::sync::Arc;
+use std::time::Duration;
 
 /// Nanoseconds since the clock's start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ktime(pub u64);
 
 impl Ktime {
-    /// This much later; stops at the end of time.
-    pub const fn after(self, by: Duration) -> Ktime {
-        let by = by.as_nanos();
-        Ktime(self.0.saturating_add(if by > u64::MAX as u128 {
-            u64::MAX
-        } else {
-            by as u64
-        }))
+    /// This much later, or the end of time.
+    #[must_use]
+    pub fn after(self, by: Duration) -> Ktime {
+        Ktime(
+            self.0
+                .saturating_add(u64::try_from(by.as_nanos()).unwrap_or(u64::MAX)),
+        )
     }
 
-    /// Since the clock's start.
+    /// How long after the clock's start.
     pub const fn since_start(self) -> Duration {
         Duration::from_nanos(self.0)
     }
 }
 
-/// The time of a System.
-#[derive(Clone, Debug)]
+/// The time of a System. Clones are one clock.
+///
+/// **Simulated time** moves only when every participant waits, and then to the next
+/// deadline, or by [`Clock::advance`], which is one. Participants are the task that
+/// made the clock, the tasks started with [`Clock::spawn`], and any task for as long as
+/// it waits for a time of this clock. Waiting is: in [`wait_event`], in
+/// [`Clock::sleep`], for a lock, a gate or the end of a task, and in
+/// [`thread::wait_outside`]. A participant that is woken holds time up from the wake on,
+/// not from when it is scheduled. What falls due at one instant happens one after the
+/// other, in the order of creation; the next only when everybody waits again. So a test
+/// without races is the same each time, and no test sleeps.
+///
+/// ```
+/// use lastfd_sync::{Clock, Ktime};
+/// use std::time::Duration;
+///
+/// let clock = Clock::simulated();
+/// let other = {
+///     let clock = clock.clone();
+///     clock.clone().spawn("sleeper", move || {
+///         clock.sleep(Duration::from_secs(3600), None).unwrap();
+///         clock.now()
+///     })
+/// };
+/// assert_eq!(other.unwrap().join().unwrap(), Ktime(3_600_000_000_000));
+/// ```
+///
+/// **Callbacks** run one at a time on a task of the clock's own, which starts with the
+/// first and ends when the last handle of the clock is dropped; those still scheduled
+/// then never run.
+#[derive(Clone)]
 pub struct Clock {
-    inner: Arc<Inner>,
+    handle: Arc<Handle>,
 }
 
-#[derive(Debug)]
-struct Inner {
-    start: Option<Instant>,
-    wall: u64,
-    state: Mutex<State>,
+/// What the timer task does not hold, so that it knows when nobody else does.
+struct Handle {
+    core: Arc<Core>,
 }
 
-#[derive(Default)]
-struct State {
-    now: u64,
-    next: u64,
-    timers: BTreeMap<(Ktime, u64), Box<dyn FnOnce() + Send>>,
-}
-
-impl std::fmt::Debug for State {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("State")
-            .field("now", &self.now)
-            .finish_non_exhaustive()
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.core.shut();
     }
 }
 
-/// 2024-01-01 00:00:00 UTC, the start of every simulated clock.
-const SIMULATED_START: u64 = 1_704_067_200 * 1_000_000_000;
-
-/// [`TimerHandle::cancel_sync`] was called from the timer's own callback.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct InsideCallback;
-
-impl std::fmt::Display for InsideCallback {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("a timer's callback cannot wait for its own end")
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = if self.is_simulated() {
+            "simulated"
+        } else {
+            "real"
+        };
+        f.debug_struct("Clock")
+            .field("kind", &kind)
+            .field("now", &self.now())
+            .finish()
     }
 }
-
-impl std::error::Error for InsideCallback {}
 
 impl Clock {
-    /// The machine's monotonic time.
+    /// The machine's monotonic time. For an explored task a simulated clock, since a
+    /// schedule has no other time.
     pub fn real() -> Clock {
-        let wall = SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or_default();
+        if explore::explored() {
+            return Clock::simulated();
+        }
         Clock {
-            inner: Arc::new(Inner {
-                start: Some(Instant::now()),
-                wall: wall.as_nanos() as u64,
-                state: Mutex::default(),
-            }),
+            handle: Arc::new(Handle { core: Core::real() }),
         }
     }
 
-    /// Time that moves only when every participant waits.
+    /// Simulated time, which starts at 0, or 2024-01-01 UTC by [`Clock::realtime`].
     pub fn simulated() -> Clock {
+        let core = Core::simulated();
+        join(&core);
         Clock {
-            inner: Arc::new(Inner {
-                start: None,
-                wall: SIMULATED_START,
-                state: Mutex::default(),
-            }),
+            handle: Arc::new(Handle { core }),
         }
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.inner.state.lock().unwrap_or_else(|e| e.into_inner())
     }
 
     /// Whether the time is simulated.
     pub fn is_simulated(&self) -> bool {
-        self.inner.start.is_none()
+        self.handle.core.is_simulated()
     }
 
-    /// Since the clock's start.
+    /// The time since the clock's start.
     pub fn now(&self) -> Ktime {
-        match self.inner.start {
-            Some(start) => Ktime(start.elapsed().as_nanos() as u64),
-            None => Ktime(self.state().now),
-        }
+        self.handle.core.now()
     }
 
-    /// Nanoseconds since 1970.
+    /// Nanoseconds since 1970, UTC.
     pub fn realtime(&self) -> u64 {
-        self.inner.wall + self.now().0
-    }
-
-    pub(crate) fn wait(&self, token: &Token, deadline: Option<Ktime>) {
-        match (self.inner.start, deadline) {
-            (Some(start), Some(deadline)) => {
-                token.wait_until(start + Duration::from_nanos(deadline.0));
-            }
-            (None, Some(deadline)) => self.move_to(deadline),
-            (_, None) => token.wait(),
-        }
-    }
-
-    fn move_to(&self, target: Ktime) {
-        loop {
-            let mut state = self.state();
-            match state.timers.first_entry() {
-                Some(first) if first.key().0 <= target => {
-                    let ((at, _), f) = first.remove_entry();
-                    state.now = state.now.max(at.0);
-                    drop(state);
-                    f();
-                }
-                _ => {
-                    state.now = state.now.max(target.0);
-                    return;
-                }
-            }
-        }
+        self.handle.core.realtime()
     }
 
     /// Waits this long.
     ///
     /// # Errors
-    /// Cancelled.
+    /// [`WaitError::Cancelled`], nothing else.
     pub fn sleep(&self, time: Duration, cancel: Option<&Cancel>) -> Result<(), WaitError> {
         let deadline = self.now().after(time);
         match wait_event(&[], self, Some(deadline), cancel, || None::<()>) {
-            Err(WaitError::TimedOut) | Ok(()) => Ok(()),
-            Err(error) => Err(error),
+            Ok(()) | Err(WaitError::TimedOut) => Ok(()),
+            Err(WaitError::Cancelled) => Err(WaitError::Cancelled),
         }
     }
 
-    /// Runs `f` at `at`, or as soon as possible if that is past.
+    /// Runs `f` at `at`, or as soon as possible if that is past. Callbacks run in the
+    /// order of their times, and of their creation where those are equal. A callback
+    /// that blocks delays the others; one that panics ends alone.
     pub fn schedule(&self, at: Ktime, f: impl FnOnce() + Send + 'static) -> TimerHandle {
-        let mut state = self.state();
-        let key = (at, state.next);
-        state.next += 1;
-        state.timers.insert(key, Box::new(f));
-        TimerHandle {
-            clock: self.clone(),
-            key,
-        }
+        self.handle.core.schedule(at, Box::new(f))
     }
 
-    /// Simulated: moves the time on, firing what falls due.
+    /// Waits until the time is `by` later and all that falls due until then has
+    /// happened, what that causes included. On a real clock, a sleep.
     pub fn advance(&self, by: Duration) {
-        self.move_to(self.now().after(by));
-    }
-
-    /// Simulated: fires timers until none is left.
-    pub fn run_until_idle(&self) {
-        loop {
-            let first = self.state().timers.first_key_value().map(|(k, _)| k.0);
-            match first {
-                Some(at) => self.move_to(at),
-                None => return,
-            }
+        let target = self.now().after(by);
+        if self.is_simulated() {
+            self.while_joined(|| self.handle.core.pass_to(target));
+        } else {
+            while let Err(WaitError::Cancelled) = self.sleep(by, None) {}
         }
     }
 
-    /// Starts a task that participates in the simulated time.
+    /// Simulated: lets time pass until no callback is scheduled and no participant waits
+    /// for a time. Does not return while timers keep being set. On a real clock it does
+    /// nothing.
+    pub fn run_until_idle(&self) {
+        if self.is_simulated() {
+            self.while_joined(|| self.handle.core.pass_to_idle());
+        }
+    }
+
+    /// Starts a task that participates in the simulated time, from now on. On a real
+    /// clock, [`thread::spawn`].
     ///
     /// # Errors
     /// The system has no more threads to give.
@@ -197,29 +180,43 @@ impl Clock {
         name: &str,
         f: impl FnOnce() -> T + Send + 'static,
     ) -> io::Result<JoinHandle<T>> {
-        crate::thread::spawn(name, f)
+        let counted = self.is_simulated().then_some((&self.handle.core, true));
+        thread::spawn_counted(name, counted, f)
+    }
+
+    /// Waits until the token is fired, or the deadline.
+    pub(crate) fn wait(&self, token: &Arc<Token>, deadline: Option<Ktime>) {
+        match deadline {
+            None => token.wait(),
+            Some(at) if self.is_simulated() => {
+                self.while_joined(|| self.handle.core.wait_simulated(token, at));
+            }
+            Some(at) => match self.handle.core.instant(at) {
+                Some(at) => token.wait_until(at),
+                None => token.wait(),
+            },
+        }
+    }
+
+    /// A task that waits for a time of the clock is a participant meanwhile.
+    fn while_joined(&self, f: impl FnOnce()) {
+        let core = &self.handle.core;
+        let task = Task::current();
+        if task.participates(core) {
+            f();
+        } else {
+            join(core);
+            f();
+            task.leave(core);
+        }
     }
 }
 
-/// A scheduled callback. Dropping it leaves the timer running.
-#[derive(Clone, Debug)]
-pub struct TimerHandle {
-    clock: Clock,
-    key: (Ktime, u64),
-}
-
-impl TimerHandle {
-    /// Stops the timer; false if it ran or is running.
-    pub fn cancel(&self) -> bool {
-        let removed = self.clock.state().timers.remove(&self.key);
-        removed.is_some()
-    }
-
-    /// As [`TimerHandle::cancel`], and waits for a running callback to end.
-    ///
-    /// # Errors
-    /// Called from the callback itself.
-    pub fn cancel_sync(&self) -> Result<bool, InsideCallback> {
-        Ok(self.cancel())
-    }
+fn join(core: &Arc<Core>) {
+    core.join(true);
+    let membership = Membership {
+        core: Arc::downgrade(core),
+        participant: true,
+    };
+    Task::current().add_membership(membership);
 }

@@ -1,93 +1,45 @@
-//! Mutex, RwLock, Condvar, OnceLock.
+//! Mutex, RwLock, Condvar, OnceLock: as std's, but a panic does not poison them, and
+//! a task that waits for one counts as waiting in simulated time.
 
+mod raw;
+
+use crate::explore;
 use crate::task::Token;
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::fmt;
+use std::sync::{Arc, PoisonError};
 
-mod raw {
-    use lock_api::GuardNoSend;
-    use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-
-    /// The state of a [`super::Mutex`].
-    #[derive(Debug)]
-    pub struct RawMutex(AtomicBool);
-
-    // SAFETY: the flag is taken by one owner at a time.
-    unsafe impl lock_api::RawMutex for RawMutex {
-        const INIT: Self = RawMutex(AtomicBool::new(false));
-        type GuardMarker = GuardNoSend;
-        fn lock(&self) {
-            while !self.try_lock() {
-                std::thread::yield_now();
-            }
-        }
-        fn try_lock(&self) -> bool {
-            !self.0.swap(true, Ordering::Acquire)
-        }
-        unsafe fn unlock(&self) {
-            self.0.store(false, Ordering::Release);
-        }
-        fn is_locked(&self) -> bool {
-            self.0.load(Ordering::Relaxed)
-        }
-    }
-
-    /// The state of a [`super::RwLock`].
-    #[derive(Debug)]
-    pub struct RawRwLock(AtomicU32);
-
-    const WRITER: u32 = u32::MAX;
-
-    // SAFETY: WRITER excludes everybody, a count excludes writers.
-    unsafe impl lock_api::RawRwLock for RawRwLock {
-        const INIT: Self = RawRwLock(AtomicU32::new(0));
-        type GuardMarker = GuardNoSend;
-        fn lock_shared(&self) {
-            while !self.try_lock_shared() {
-                std::thread::yield_now();
-            }
-        }
-        fn try_lock_shared(&self) -> bool {
-            self.0
-                .fetch_update(Ordering::Acquire, Ordering::Relaxed, |n| {
-                    (n < WRITER - 1).then(|| n + 1)
-                })
-                .is_ok()
-        }
-        unsafe fn unlock_shared(&self) {
-            self.0.fetch_sub(1, Ordering::Release);
-        }
-        fn lock_exclusive(&self) {
-            while !self.try_lock_exclusive() {
-                std::thread::yield_now();
-            }
-        }
-        fn try_lock_exclusive(&self) -> bool {
-            self.0
-                .compare_exchange(0, WRITER, Ordering::Acquire, Ordering::Relaxed)
-                .is_ok()
-        }
-        unsafe fn unlock_exclusive(&self) {
-            self.0.store(0, Ordering::Release);
-        }
-    }
-}
-
-/// A mutual exclusion lock.
+/// A mutual exclusion lock. A task that panicked while it held it leaves it unlocked,
+/// as the kernel has no poison either.
+///
+/// ```
+/// let lock = lastfd_sync::Mutex::new(1);
+/// *lock.lock() += 1;
+/// assert_eq!(lock.into_inner(), 2);
+/// ```
 pub type Mutex<T> = lock_api::Mutex<raw::RawMutex, T>;
 /// Holds a [`Mutex`].
 pub type MutexGuard<'a, T> = lock_api::MutexGuard<'a, raw::RawMutex, T>;
-/// A lock with many readers or one writer.
+/// A lock with many readers or one writer. Readers that come while a writer waits wait
+/// behind it, so a task that reads must not read again.
 pub type RwLock<T> = lock_api::RwLock<raw::RawRwLock, T>;
 /// Holds a [`RwLock`] for reading.
 pub type RwLockReadGuard<'a, T> = lock_api::RwLockReadGuard<'a, raw::RawRwLock, T>;
 /// Holds a [`RwLock`] for writing.
 pub type RwLockWriteGuard<'a, T> = lock_api::RwLockWriteGuard<'a, raw::RawRwLock, T>;
 
-/// A condition variable. Prefer [`crate::WaitQueue`].
+/// A condition variable. Prefer [`crate::WaitQueue`], which files and polls can share.
 #[derive(Default)]
 pub struct Condvar {
     waiters: std::sync::Mutex<VecDeque<Arc<Token>>>,
+}
+
+impl fmt::Debug for Condvar {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Condvar")
+            .field("waiters", &self.waiters().len())
+            .finish()
+    }
 }
 
 impl Condvar {
@@ -99,10 +51,11 @@ impl Condvar {
     }
 
     fn waiters(&self) -> std::sync::MutexGuard<'_, VecDeque<Arc<Token>>> {
-        self.waiters.lock().unwrap_or_else(|e| e.into_inner())
+        self.waiters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Releases the lock, waits for a notification, takes the lock again.
+    /// Releases the lock, waits for a notification, takes the lock again. No wait ends
+    /// without a notification.
     pub fn wait<'a, T: ?Sized>(&self, mut guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
         let token = Token::new();
         self.waiters().push_back(token.clone());
@@ -112,6 +65,7 @@ impl Condvar {
 
     /// Ends one wait.
     pub fn notify_one(&self) {
+        explore::switch_point();
         let first = self.waiters().pop_front();
         if let Some(token) = first {
             token.fire();
@@ -120,13 +74,15 @@ impl Condvar {
 
     /// Ends every wait.
     pub fn notify_all(&self) {
-        for token in std::mem::take(&mut *self.waiters()) {
+        explore::switch_point();
+        let all = std::mem::take(&mut *self.waiters());
+        for token in all {
             token.fire();
         }
     }
 }
 
-/// A cell that is written once.
+/// A cell that is written once. Tasks that find it being written wait as for a lock.
 #[derive(Debug)]
 pub struct OnceLock<T> {
     cell: std::sync::OnceLock<T>,

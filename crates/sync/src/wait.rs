@@ -1,8 +1,10 @@
-//! Waiting for events.
+//! Waiting for events, as the kernel's `wait_event` family does: test, and if it has
+//! not come, sleep until a queue is woken, and test again.
 
 use crate::clock::{Clock, Ktime};
+use crate::explore;
 use crate::task::Token;
-use crate::wait_queue::{WaitQueue, Wake};
+use crate::wait_queue::{WaitEntry, WaitQueue, Wake};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -47,12 +49,14 @@ impl Cancel {
 
     /// Ends the waits that use it, now and later.
     pub fn cancel(&self) {
+        explore::switch_point();
         self.cancelled.store(true, Ordering::SeqCst);
         self.queue.wake_all();
     }
 
     /// Whether [`Cancel::cancel`] was called.
     pub fn is_cancelled(&self) -> bool {
+        explore::switch_point();
         self.cancelled.load(Ordering::SeqCst)
     }
 
@@ -62,10 +66,25 @@ impl Cancel {
     }
 }
 
-/// Blocks until `attempt` gives `Some`; it is tested again after each wake.
+/// Blocks until `attempt` gives `Some`. It is tested at once, and again after each wake
+/// of one of the queues; who makes it succeed changes the state first and wakes then.
+/// `deadline` is a time of `clock`.
+///
+/// ```
+/// use lastfd_sync::{Clock, Ktime, Mutex, WaitError, WaitQueue, wait_event};
+///
+/// let clock = Clock::simulated();
+/// let (queue, ready) = (WaitQueue::new(), Mutex::new(false));
+/// let never = wait_event(&[&queue], &clock, Some(Ktime(1000)), None, || {
+///     ready.lock().then_some(())
+/// });
+/// assert_eq!(never, Err(WaitError::TimedOut));
+/// assert_eq!(clock.now(), Ktime(1000));
+/// ```
 ///
 /// # Errors
-/// `cancel` was cancelled or the deadline passed; the event is tested before either.
+/// `cancel` was cancelled, or the deadline passed. An event that has come counts first,
+/// a cancellation second.
 pub fn wait_event<R>(
     queues: &[&WaitQueue],
     clock: &Clock,
@@ -77,13 +96,12 @@ pub fn wait_event<R>(
         return Ok(result);
     }
     let token = Token::new();
-    let _entries: Vec<_> = queues
-        .iter()
-        .copied()
-        .chain(cancel.map(Cancel::queue))
-        .map(|queue| queue.add(token.clone()))
-        .collect();
+    let queues = queues.iter().copied().chain(cancel.map(Cancel::queue));
+    let _entries: Vec<WaitEntry> = queues.map(|queue| queue.add(token.clone())).collect();
     loop {
+        // We are in the queues, and what is tested from here on is followed by a look at
+        // the token. A change before the test is seen by it; a change after it is
+        // followed by a wake that fires the token.
         token.rearm();
         if let Some(result) = attempt() {
             return Ok(result);
@@ -95,5 +113,24 @@ pub fn wait_event<R>(
             return Err(WaitError::TimedOut);
         }
         clock.wait(&token, deadline);
+    }
+}
+
+/// As [`wait_event`], for as long as it takes.
+pub(crate) fn until<R>(queues: &[&WaitQueue], mut attempt: impl FnMut() -> Option<R>) -> R {
+    if let Some(result) = attempt() {
+        return result;
+    }
+    let token = Token::new();
+    let _entries: Vec<WaitEntry> = queues
+        .iter()
+        .map(|queue| queue.add(token.clone()))
+        .collect();
+    loop {
+        token.rearm();
+        if let Some(result) = attempt() {
+            return result;
+        }
+        token.wait();
     }
 }
