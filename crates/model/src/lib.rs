@@ -31,8 +31,10 @@ mod errno;
 pub mod event;
 mod ledger;
 pub mod raw;
+pub mod resource;
 mod rules;
 mod system;
+pub mod typed;
 
 pub use errno::{Errno, Result};
 pub use event::{DeviceRef, Event, EventKind, FileRef, FrameworkEvent, Listener, Snapshot};

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use lastfd_sync::atomic::{AtomicU32, AtomicU64};
-use lastfd_sync::{Arc, Clock, Mutex, Weak};
+use lastfd_sync::{Arc, Cancel, Clock, Mutex, Weak};
 
 use crate::errno::{Errno, Result};
 use crate::event::{
@@ -61,6 +61,7 @@ pub(crate) struct Core {
     /// Allocations until one fails; 0 is never (`current->fail_nth`).
     fail_nth: AtomicU32,
     extensions: Mutex<BTreeMap<TypeId, Arc<dyn Any + Send + Sync>>>,
+    waits: Cancel,
     /// Every device that is not released: a count above zero keeps the memory,
     /// whether or not a handle is left.
     live: Mutex<BTreeMap<u64, Device>>,
@@ -107,6 +108,7 @@ impl Builder {
             next_id: AtomicU64::new(1),
             fail_nth: AtomicU32::new(0),
             extensions: Mutex::new(BTreeMap::new()),
+            waits: Cancel::new(),
             live: Mutex::new(BTreeMap::new()),
         });
         crate::raw::platform_bus_init(&System::from_core(&core));
@@ -240,6 +242,13 @@ impl System {
         Arc::clone(value)
             .downcast()
             .expect("an extension is stored under its own type")
+    }
+
+    /// Ends every wait of the System that a program or a test could hang in,
+    /// once cancelled; such waits give `EINTR`. Frameworks and character
+    /// devices include it in theirs.
+    pub fn waits(&self) -> &Cancel {
+        &self.core.waits
     }
 
     /// Whether the ledger is kept.

@@ -131,6 +131,7 @@ pub(crate) struct DeviceState {
     pub(crate) platform: Option<PlatformData>,
     pub(crate) driver: Option<Driver>,
     pub(crate) drvdata: Option<DriverData>,
+    pub(crate) platdata: Option<DriverData>,
     /// kobj.state_in_sysfs.
     pub(crate) in_sysfs: bool,
     /// kobj.sd: false once an ancestor's directory went.
@@ -291,8 +292,9 @@ impl Device {
         self.state().dead
     }
 
-    /// `kobj.sd`: whether it has a directory in sysfs. An ancestor's removal
-    /// takes the directory away while the device stays registered.
+    /// Whether its directory in sysfs can be reached. An ancestor's removal
+    /// takes the directory away while the device stays registered
+    /// (fs/kernfs/dir.c deactivates the whole subtree).
     pub fn has_directory(&self) -> bool {
         self.state().has_directory
     }
@@ -430,7 +432,7 @@ impl Device {
                 state.class.take(),
                 state.release.take(),
                 state.driver.take(),
-                state.drvdata.take(),
+                (state.drvdata.take(), state.platdata.take()),
                 core::mem::take(&mut state.children),
                 core::mem::take(&mut state.groups),
                 core::mem::take(&mut state.glue),
@@ -484,6 +486,7 @@ pub fn device_initialize(system: &System, spec: DeviceSpec) -> Device {
             platform: None,
             driver: None,
             drvdata: None,
+            platdata: None,
             in_sysfs: false,
             has_directory: false,
             dead: false,
@@ -554,6 +557,25 @@ pub fn dev_set_name(device: &Device, name: impl Into<String>) -> Result {
     Ok(())
 }
 
+/// Sets the parent, as assigning `dev->parent` does: before `device_add`,
+/// which is where the reference is taken.
+pub fn dev_set_parent(device: &Device, parent: Option<Device>) {
+    let old = core::mem::replace(&mut device.state().parent, parent);
+    drop(old);
+}
+
+/// Sets the type, as assigning `dev->type` does: before `device_add`.
+pub fn dev_set_type(device: &Device, type_: DeviceType) {
+    let old = device.state().type_.replace(Arc::new(type_));
+    drop(old);
+}
+
+/// Sets the release callback, as assigning `dev->release` does.
+pub fn dev_set_release(device: &Device, release: Release) {
+    let old = device.state().release.replace(release);
+    drop(old);
+}
+
 /// The device's name (`dev_name`).
 pub fn dev_name(device: &Device) -> String {
     device.name().to_string()
@@ -573,6 +595,18 @@ pub fn dev_set_drvdata(device: &Device, data: Option<DriverData>) {
 /// The driver data (`dev_get_drvdata`); None once the driver is unbound.
 pub fn dev_get_drvdata(device: &Device) -> Option<DriverData> {
     device.state().drvdata.clone()
+}
+
+/// Sets what whoever made the device knows of the hardware, as assigning
+/// `dev->platform_data` does.
+pub fn dev_set_platdata(device: &Device, data: Option<DriverData>) {
+    let old = core::mem::replace(&mut device.state().platdata, data);
+    drop(old);
+}
+
+/// What whoever made the device knows of the hardware (`dev_get_platdata`).
+pub fn dev_get_platdata(device: &Device) -> Option<DriverData> {
+    device.state().platdata.clone()
 }
 
 /// Takes the device lock (`device_lock`).

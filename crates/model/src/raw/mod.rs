@@ -39,7 +39,8 @@ pub use dd::{
 pub use debugfs::{debugfs_create_file, debugfs_list, debugfs_read, debugfs_remove, debugfs_write};
 pub use device::{
     DevT, Device, DeviceLockGuard, DeviceSpec, DeviceType, DriverData, Release, dev_get_drvdata,
-    dev_name, dev_set_drvdata, dev_set_name, device_initialize, device_is_registered, device_lock,
+    dev_get_platdata, dev_name, dev_set_drvdata, dev_set_name, dev_set_parent, dev_set_platdata,
+    dev_set_release, dev_set_type, device_initialize, device_is_registered, device_lock,
     get_device, get_device_for, kref_read, no_release, put_device, put_device_for,
 };
 pub use devres::{
