@@ -19,7 +19,11 @@ fn steps(events: &Recording) -> Vec<ResourceStep> {
         EventKind::Resource { step, .. } => Some(*step),
         _ => None,
     };
-    events.events().iter().filter_map(|e| step(&e.kind)).collect()
+    events
+        .events()
+        .iter()
+        .filter_map(|e| step(&e.kind))
+        .collect()
 }
 
 fn splats(events: &Recording) -> Vec<SplatKind> {
@@ -27,7 +31,11 @@ fn splats(events: &Recording) -> Vec<SplatKind> {
         EventKind::Splat { kind, .. } => Some(*kind),
         _ => None,
     };
-    events.events().iter().filter_map(|e| splat(&e.kind)).collect()
+    events
+        .events()
+        .iter()
+        .filter_map(|e| splat(&e.kind))
+        .collect()
 }
 
 fn counting(count: &Arc<AtomicU32>, next: Next) -> impl Fn() -> Next + Send + Sync + 'static {
@@ -172,6 +180,10 @@ fn registers_give_all_ones_once_the_hardware_is_gone() {
     regs.read(6);
     assert_eq!(
         splats(&events),
-        [SplatKind::UseAfterFree, SplatKind::UseAfterFree, SplatKind::Bug]
+        [
+            SplatKind::UseAfterFree,
+            SplatKind::UseAfterFree,
+            SplatKind::Bug
+        ]
     );
 }

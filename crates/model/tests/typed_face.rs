@@ -68,7 +68,11 @@ fn info(log: &Log, fail: bool) -> Info {
 
 fn splats(system_events: &lastfd_model::Recording) -> usize {
     let splat = |kind: &EventKind| matches!(kind, EventKind::Splat { .. });
-    system_events.events().iter().filter(|e| splat(&e.kind)).count()
+    system_events
+        .events()
+        .iter()
+        .filter(|e| splat(&e.kind))
+        .count()
 }
 
 #[test]
@@ -81,7 +85,12 @@ fn an_unbind_runs_remove_then_releases_then_drops_the_driver_data() {
     device.unregister();
     assert_eq!(
         *log.lock(),
-        ["remove", "action ran", "first value dropped", "driver data dropped"]
+        [
+            "remove",
+            "action ran",
+            "first value dropped",
+            "driver data dropped"
+        ]
     );
     assert_eq!(splats(&events), 0);
 }

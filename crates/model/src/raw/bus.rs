@@ -85,7 +85,8 @@ impl fmt::Display for BusNotify {
     }
 }
 
-type Notifier = Arc<dyn Fn(BusNotify, &Device) + Send + Sync>;
+/// What a bus notifier calls.
+pub type Notifier = Arc<dyn Fn(BusNotify, &Device) + Send + Sync>;
 type Notifiers = Arc<[(NotifierId, Notifier)]>;
 
 /// Names a registered notifier.
@@ -339,10 +340,7 @@ pub fn bus_unregister(bus: &Bus) {
 
 /// Registers a notifier (`bus_register_notifier`). It is called on the task
 /// that causes the event and may call the model.
-pub fn bus_register_notifier(
-    bus: &Bus,
-    notifier: Arc<dyn Fn(BusNotify, &Device) + Send + Sync>,
-) -> NotifierId {
+pub fn bus_register_notifier(bus: &Bus, notifier: Notifier) -> NotifierId {
     let id = NotifierId(bus.0.core.unique());
     let mut notifiers = bus.0.notifiers.lock();
     *notifiers = notifiers.iter().cloned().chain([(id, notifier)]).collect();

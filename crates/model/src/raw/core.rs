@@ -161,16 +161,16 @@ pub fn device_del(device: &Device) {
     if let Some(bus) = &bus {
         bus.notify(BusNotify::DelDevice, device);
     }
-    if let Some(parent) = &parent {
-        if take_off_parent(device, parent) {
-            device.put_for(Holder::ParentList);
-        }
+    if let Some(parent) = &parent
+        && take_off_parent(device, parent)
+    {
+        device.put_for(Holder::ParentList);
     }
     devtmpfs::delete_node(device);
-    if let Some(class) = &class {
-        if take_off_class(device, class) {
-            device.put_for(Holder::ClassList);
-        }
+    if let Some(class) = &class
+        && take_off_class(device, class)
+    {
+        device.put_for(Holder::ClassList);
     }
     // Drains whoever is inside a show or store.
     sysfs::remove_own_attributes(device);

@@ -570,6 +570,18 @@ pub fn dev_set_type(device: &Device, type_: DeviceType) {
     drop(old);
 }
 
+/// Sets the device number, as assigning `dev->devt` does: before `device_add`.
+pub fn dev_set_devt(device: &Device, devt: DevT) {
+    device.state().devt = Some(devt);
+}
+
+/// Sets the device's own attributes, as assigning `dev->groups` does: before
+/// `device_add`, which makes them.
+pub fn dev_set_groups(device: &Device, groups: Vec<AttributeGroup>) {
+    let old = core::mem::replace(&mut device.state().groups, groups);
+    drop(old);
+}
+
 /// Sets the release callback, as assigning `dev->release` does.
 pub fn dev_set_release(device: &Device, release: Release) {
     let old = device.state().release.replace(release);

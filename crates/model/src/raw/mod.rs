@@ -29,7 +29,7 @@ pub use self::core::{
     device_for_each_child_reverse, device_register, device_unregister,
 };
 pub use bus::{
-    Bus, BusMatch, BusNotify, BusType, NotifierId, bus_for_each_dev, bus_register,
+    Bus, BusMatch, BusNotify, BusType, Notifier, NotifierId, bus_for_each_dev, bus_register,
     bus_register_notifier, bus_rescan_devices, bus_unregister, bus_unregister_notifier,
 };
 pub use class::{Class, ClassSpec, class_create, class_destroy, class_register};

@@ -112,7 +112,8 @@ pub fn request_irq(
     {
         let irqs = line.0.irqs.lock();
         let mut line_shared = line.0.shared.lock();
-        if !irqs.is_empty() && !(shared && *line_shared) {
+        let may_share = shared && *line_shared;
+        if !(irqs.is_empty() || may_share) {
             return Err(Errno::EBUSY);
         }
         *line_shared = shared;

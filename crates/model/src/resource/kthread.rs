@@ -8,7 +8,7 @@ use core::time::Duration;
 
 use lastfd_sync::atomic::AtomicU64;
 use lastfd_sync::thread::{self, JoinHandle};
-use lastfd_sync::{Arc, Cancel, Mutex, WaitError, WaitQueue, wait_event};
+use lastfd_sync::{Arc, Cancel, Mutex, WaitQueue, wait_event};
 
 use super::{Resource, Tracker};
 use crate::errno::{Errno, Result};
@@ -52,10 +52,7 @@ impl KthreadControl {
     /// stop.
     pub fn wait<R>(&self, queue: &WaitQueue, attempt: impl FnMut() -> Option<R>) -> Option<R> {
         let clock = self.system.clock();
-        match wait_event(&[queue], clock, None, Some(&self.stop), attempt) {
-            Ok(found) => Some(found),
-            Err(WaitError::Cancelled | WaitError::TimedOut) => None,
-        }
+        wait_event(&[queue], clock, None, Some(&self.stop), attempt).ok()
     }
 }
 

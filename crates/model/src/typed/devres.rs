@@ -4,7 +4,6 @@
 
 use core::fmt;
 use core::ops::Deref;
-use core::sync::atomic::{AtomicU64, Ordering};
 
 use lastfd_sync::{Arc, Mutex};
 
@@ -75,14 +74,12 @@ impl<T: Send + Sync + 'static> Devres<T> {
     /// once.
     #[track_caller]
     pub fn new(device: &impl Manages, value: T) -> Result<Devres<T>> {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-
         let device = device.manager().raw().clone();
         let slot = Arc::new(Slot {
             active: Active::default(),
             value: Mutex::new(Some(Arc::new(value))),
         });
-        let key = ActionKey(VALUE, NEXT.fetch_add(1, Ordering::Relaxed));
+        let key = ActionKey(VALUE, device.core().unique());
         let release = {
             let (slot, device) = (Arc::clone(&slot), device.clone());
             move || slot.revoke(&device)
