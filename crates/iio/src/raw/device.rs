@@ -1,0 +1,611 @@
+//! `struct iio_dev`: alloc, register, unregister, release.
+//!
+//! Follows `drivers/iio/industrialio-core.c`. The order of the steps is what
+//! this file is about.
+
+use core::any::Any;
+use core::fmt;
+use core::sync::atomic::Ordering;
+
+use lastfd_chrdev::Cdev;
+use lastfd_model::raw::{
+    Action, AttributeGroup, DevMem, DevT, Device, DeviceSpec, DeviceType, dev_set_devt,
+    dev_set_groups, device_initialize, device_is_registered, devm_add_action_or_reset,
+    get_device_for, put_device, put_device_for,
+};
+use lastfd_model::{Errno, Result, System};
+use lastfd_sync::atomic::AtomicBool;
+use lastfd_sync::{Arc, Mutex, MutexGuard, OnceLock, RwLock, Weak};
+
+use super::attributes;
+use super::buffer::{self, IioBuffer};
+use super::core::IioCore;
+use super::debugfs;
+use super::events::{self, EventInterface};
+use super::files::{IioChrdev, IioHandler};
+use super::info::{IioBufferSetupOps, IioInfo};
+use super::lock::{KernelGuard, KernelMutex};
+use super::pollfunc::IioPollFunc;
+use super::trigger::{IioTrigger, iio_trigger_put};
+use super::update;
+use crate::channel::ChannelSpec;
+use crate::event::{IioEventKind, emit, message};
+use crate::layout::ScanMask;
+use crate::types::Modes;
+
+/// For whom the framework holds references on its devices.
+pub(crate) const HOLDER: &str = "iio_device_get";
+
+/// A handle on a `struct iio_dev`.
+///
+/// Cloning it does not count: references are taken and dropped with
+/// [`iio_device_get`] and [`iio_device_put`]. The memory is kept while a handle
+/// is left; what the device held goes when the last reference does.
+#[derive(Clone)]
+pub struct IioDev(Arc<IioDevInner>);
+
+pub(crate) struct IioDevInner {
+    dev: Device,
+    id: u32,
+    /// The fields a driver fills in.
+    driver: Mutex<DriverFields>,
+    /// indio_dev->info. Read without a lock by read and poll, as in the kernel.
+    info: RwLock<Option<Arc<IioInfo>>>,
+    /// Held while info may not go away: ioctls, in-kernel users, unregister.
+    info_exist_lock: KernelMutex,
+    /// Mode and buffer state; held over the driver's setup callbacks.
+    mlock: KernelMutex,
+    state: Mutex<DevState>,
+    /// IIO_BUSY_BIT_POS of the character device.
+    pub(crate) busy: AtomicBool,
+    private: OnceLock<Arc<dyn Any + Send + Sync>>,
+}
+
+/// The `[DRIVER]` fields of `struct iio_dev`.
+#[derive(Clone)]
+struct DriverFields {
+    name: Option<Arc<str>>,
+    label: Option<Arc<str>>,
+    modes: Modes,
+    channels: Arc<[ChannelSpec]>,
+    setup_ops: IioBufferSetupOps,
+    available_scan_masks: Arc<[ScanMask]>,
+}
+
+/// The `[INTERN]` fields and `struct iio_dev_opaque`.
+#[derive(Default)]
+pub(crate) struct DevState {
+    pub(crate) current_mode: Modes,
+    pub(crate) active_scan_mask: Option<ScanMask>,
+    pub(crate) scan_timestamp: bool,
+    pub(crate) scan_bytes: usize,
+    /// indio_dev->buffer_list: the enabled ones, latest first.
+    pub(crate) active: Vec<IioBuffer>,
+    pub(crate) attached: Vec<IioBuffer>,
+    pub(crate) event_interface: Option<Arc<EventInterface>>,
+    pub(crate) ioctl_handlers: Vec<IioHandler>,
+    pub(crate) trig: Option<IioTrigger>,
+    pub(crate) trig_readonly: bool,
+    pub(crate) pollfunc: Option<IioPollFunc>,
+    /// The clock's place in the kernel's table.
+    pub(crate) clock: usize,
+    pub(crate) cached_reg_addr: u32,
+    /// What unaligned pushes go through, and its size.
+    pub(crate) bounce: Option<(DevMem, usize)>,
+    pub(crate) debugfs: Option<debugfs::Directory>,
+    groups: Vec<AttributeGroup>,
+    cdev: Option<Cdev>,
+}
+
+impl fmt::Debug for IioDev {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "IioDev({})", self.0.dev.name())
+    }
+}
+
+impl PartialEq for IioDev {
+    fn eq(&self, other: &IioDev) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for IioDev {}
+
+/// A way back to a device from a callback that its own attributes hold.
+#[derive(Clone)]
+pub(crate) struct WeakIioDev(Weak<IioDevInner>);
+
+impl WeakIioDev {
+    /// The device, or `ENODEV` once nothing of it is left.
+    pub(crate) fn upgrade(&self) -> Result<IioDev> {
+        self.0.upgrade().map(IioDev).ok_or(Errno::ENODEV)
+    }
+}
+
+impl IioDev {
+    /// Its `struct device` (`&indio_dev->dev`).
+    pub fn dev(&self) -> &Device {
+        &self.0.dev
+    }
+
+    /// The System it lives in.
+    pub fn system(&self) -> System {
+        self.0.dev.system()
+    }
+
+    /// Its number (`iio_device_id`): that of `iio:deviceN`.
+    pub fn id(&self) -> u32 {
+        self.0.id
+    }
+
+    pub(crate) fn downgrade(&self) -> WeakIioDev {
+        WeakIioDev(Arc::downgrade(&self.0))
+    }
+
+    pub(crate) fn busy(&self) -> &AtomicBool {
+        &self.0.busy
+    }
+
+    /// What the driver calls it.
+    pub fn name(&self) -> Option<Arc<str>> {
+        self.0.driver.lock().name.clone()
+    }
+
+    /// Sets `indio_dev->name`.
+    pub fn set_name(&self, name: &str) {
+        self.0.driver.lock().name = Some(Arc::from(name));
+    }
+
+    /// The label it is told apart by.
+    pub fn label(&self) -> Option<Arc<str>> {
+        self.0.driver.lock().label.clone()
+    }
+
+    /// Sets `indio_dev->label`.
+    pub fn set_label(&self, label: &str) {
+        self.0.driver.lock().label = Some(Arc::from(label));
+    }
+
+    /// What it can do.
+    pub fn modes(&self) -> Modes {
+        self.0.driver.lock().modes
+    }
+
+    /// Sets `indio_dev->modes`.
+    pub fn set_modes(&self, modes: Modes) {
+        self.0.driver.lock().modes = modes;
+    }
+
+    /// `indio_dev->modes |= modes`.
+    pub fn add_modes(&self, modes: Modes) {
+        self.0.driver.lock().modes |= modes;
+    }
+
+    /// Its channels.
+    pub fn channels(&self) -> Arc<[ChannelSpec]> {
+        self.0.driver.lock().channels.clone()
+    }
+
+    /// Sets `indio_dev->channels`.
+    pub fn set_channels(&self, channels: impl Into<Arc<[ChannelSpec]>>) {
+        self.0.driver.lock().channels = channels.into();
+    }
+
+    /// The callbacks, None before they are set and after unregister.
+    pub fn info(&self) -> Option<Arc<IioInfo>> {
+        self.0.info.read().clone()
+    }
+
+    /// Whether there are callbacks; what an open file tests.
+    pub fn has_info(&self) -> bool {
+        self.0.info.read().is_some()
+    }
+
+    /// Sets `indio_dev->info`.
+    pub fn set_info(&self, info: IioInfo) {
+        *self.0.info.write() = Some(Arc::new(info));
+    }
+
+    /// The callbacks around the enabling of buffers.
+    pub fn setup_ops(&self) -> IioBufferSetupOps {
+        self.0.driver.lock().setup_ops.clone()
+    }
+
+    /// Sets `indio_dev->setup_ops`.
+    pub fn set_setup_ops(&self, ops: IioBufferSetupOps) {
+        self.0.driver.lock().setup_ops = ops;
+    }
+
+    /// The scans the hardware can do, best first; empty if any.
+    pub fn available_scan_masks(&self) -> Arc<[ScanMask]> {
+        self.0.driver.lock().available_scan_masks.clone()
+    }
+
+    /// Sets `indio_dev->available_scan_masks`.
+    pub fn set_available_scan_masks(&self, masks: impl Into<Arc<[ScanMask]>>) {
+        self.0.driver.lock().available_scan_masks = masks.into();
+    }
+
+    /// The driver's own data (`iio_priv`).
+    pub fn private<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
+        Arc::clone(self.0.private.get()?).downcast().ok()
+    }
+
+    /// Sets the driver's own data, once. It lives as long as a handle.
+    pub fn set_private<T: Any + Send + Sync>(&self, data: Arc<T>) {
+        // A second time is a mistake of the caller's, of no consequence.
+        let _ = self.0.private.set(data);
+    }
+
+    /// The elements of the scan being taken (`active_scan_mask`).
+    pub fn active_scan_mask(&self) -> Option<ScanMask> {
+        self.state().active_scan_mask.clone()
+    }
+
+    /// Whether a buffer wants time stamps (`scan_timestamp`).
+    pub fn scan_timestamp(&self) -> bool {
+        self.state().scan_timestamp
+    }
+
+    /// Bytes of one scan (`scan_bytes`).
+    pub fn scan_bytes(&self) -> usize {
+        self.state().scan_bytes
+    }
+
+    /// The trigger it listens to (`indio_dev->trig`).
+    pub fn trigger(&self) -> Option<IioTrigger> {
+        self.state().trig.clone()
+    }
+
+    /// The buffer with this number.
+    pub fn buffer(&self, index: usize) -> Option<IioBuffer> {
+        self.state().attached.get(index).cloned()
+    }
+
+    /// The mode it is in now (`iio_device_get_current_mode`).
+    pub fn current_mode(&self) -> Modes {
+        self.state().current_mode
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, DevState> {
+        self.0.state.lock()
+    }
+
+    #[track_caller]
+    pub(crate) fn lock_mode(&self) -> KernelGuard<'_> {
+        self.0.mlock.lock(&self.0.dev, "mlock")
+    }
+
+    #[track_caller]
+    pub(crate) fn lock_info(&self) -> KernelGuard<'_> {
+        self.0.info_exist_lock.lock(&self.0.dev, "info_exist_lock")
+    }
+
+    pub(crate) fn add_group(&self, group: AttributeGroup) -> Result {
+        self.system().allocation()?;
+        self.state().groups.push(group);
+        Ok(())
+    }
+}
+
+/// Whether a buffer is enabled (`iio_buffer_enabled`).
+pub fn iio_buffer_enabled(iio: &IioDev) -> bool {
+    iio.current_mode().intersects(Modes::ALL_BUFFER)
+}
+
+/// Allocates a device below `parent` (`iio_device_alloc`), with one reference.
+///
+/// `ENOMEM` where the kernel gives a null pointer.
+#[track_caller]
+pub fn iio_device_alloc(parent: &Device) -> Result<IioDev> {
+    let system = parent.system();
+    let core = IioCore::of(&system);
+    let (bus, _) = core.start(&system)?;
+    system.allocation()?;
+    let id = core.device_ids.alloc();
+    // The release closure keeps the whole struct, as the reference count does
+    // in the kernel. The model drops the closure once it ran.
+    let kept: Arc<OnceLock<IioDev>> = Arc::new(OnceLock::new());
+    let released = Arc::clone(&kept);
+    let dev = device_initialize(
+        &system,
+        DeviceSpec {
+            name: Some(format!("iio:device{id}")),
+            parent: Some(parent.clone()),
+            bus: Some(bus),
+            type_: Some(DeviceType {
+                name: "iio_device".into(),
+                ..DeviceType::default()
+            }),
+            release: Some(Arc::new(move |_| {
+                if let Some(iio) = released.get() {
+                    release(iio);
+                }
+            })),
+            ..DeviceSpec::default()
+        },
+    );
+    let iio = IioDev(Arc::new(IioDevInner {
+        dev,
+        id,
+        driver: Mutex::new(DriverFields {
+            name: None,
+            label: None,
+            modes: Modes::NONE,
+            channels: Arc::from([]),
+            setup_ops: IioBufferSetupOps::default(),
+            available_scan_masks: Arc::from([]),
+        }),
+        info: RwLock::new(None),
+        info_exist_lock: KernelMutex::default(),
+        mlock: KernelMutex::default(),
+        state: Mutex::new(DevState::default()),
+        busy: AtomicBool::new(false),
+        private: OnceLock::new(),
+    }));
+    // A fresh cell takes its value.
+    let _ = kept.set(iio.clone());
+    Ok(iio)
+}
+
+/// The last reference is gone.
+// industrialio-core.c: iio_dev_release
+fn release(iio: &IioDev) {
+    let core = IioCore::of(&iio.system());
+    let old = core::mem::take(&mut *iio.state());
+    if iio.modes().intersects(Modes::ALL_TRIGGERED)
+        && let Some(trigger) = &old.trig
+    {
+        // iio_device_unregister_trigger_consumer
+        iio_trigger_put(trigger);
+    }
+    // Event set, attributes and buffers go with `old`.
+    drop(old);
+    core.device_ids.free(iio.id());
+    // What the driver gave may hold the device; it is not needed any more.
+    let info = iio.0.info.write().take();
+    let setup_ops = core::mem::take(&mut iio.0.driver.lock().setup_ops);
+    let channels = core::mem::replace(&mut iio.0.driver.lock().channels, Arc::from([]));
+    drop((info, setup_ops, channels));
+}
+
+/// Drops the creator's reference (`iio_device_free`).
+#[track_caller]
+pub fn iio_device_free(iio: &IioDev) {
+    put_device(iio.dev());
+}
+
+/// Takes a reference (`iio_device_get`).
+#[track_caller]
+pub fn iio_device_get(iio: &IioDev) -> IioDev {
+    get_device_for(iio.dev(), HOLDER);
+    iio.clone()
+}
+
+/// Drops a reference (`iio_device_put`).
+#[track_caller]
+pub fn iio_device_put(iio: &IioDev) {
+    put_device_for(iio.dev(), HOLDER);
+}
+
+/// [`iio_device_alloc`], freed when the parent's driver is unbound.
+#[track_caller]
+pub fn devm_iio_device_alloc(parent: &Device) -> Result<IioDev> {
+    let iio = iio_device_alloc(parent)?;
+    let owned = iio.clone();
+    devm_add_action_or_reset(parent, Action::new(move || iio_device_free(&owned)))?;
+    Ok(iio)
+}
+
+/// Registers the device (`iio_device_register`): its attributes appear, and with
+/// a buffer or events its node.
+///
+/// `EINVAL` without callbacks, for two channels of one scan index, for samples
+/// that do not fit their storage, for labels beside extend names; `EBUSY` for
+/// two attributes of one name; whatever `device_add` gives. On an error the
+/// caller still has to free the device.
+// industrialio-core.c: __iio_device_register
+#[track_caller]
+pub fn iio_device_register(iio: &IioDev) -> Result {
+    let Some(info) = iio.info() else {
+        return Err(Errno::EINVAL);
+    };
+    check_unique_scan_index(iio)?;
+    check_extended_name(iio, &info)?;
+    debugfs::register(iio, &info);
+    let registered = register_interfaces(iio, &info);
+    if let Err(errno) = registered {
+        events::unregister_eventset(iio);
+        iio.state().groups.clear();
+        buffer::free_sysfs_and_mask(iio);
+        debugfs::unregister(iio);
+        return Err(errno);
+    }
+    emit(iio.dev(), || IioEventKind::Registered {
+        chrdev: iio.state().cdev.is_some(),
+    });
+    Ok(())
+}
+
+fn register_interfaces(iio: &IioDev, info: &IioInfo) -> Result {
+    buffer::alloc_sysfs_and_mask(iio).inspect_err(|_| {
+        tell_parent(iio, "Failed to create buffer sysfs interfaces");
+    })?;
+    attributes::register_sysfs(iio, info).inspect_err(|_| {
+        tell_parent(iio, "Failed to register sysfs interfaces");
+    })?;
+    events::register_eventset(iio, info).inspect_err(|_| {
+        tell_parent(iio, "Failed to register event set");
+    })?;
+    if iio.modes().intersects(Modes::ALL_TRIGGERED) {
+        // The kernel looks past a failure here too.
+        let _ = iio.add_group(super::trigger_consumer::group(iio));
+    }
+    let (has_buffers, has_events) = {
+        let state = iio.state();
+        (!state.attached.is_empty(), state.event_interface.is_some())
+    };
+    let system = iio.system();
+    let cdev = if has_buffers || has_events {
+        let (_, first) = IioCore::of(&system).start(&system)?;
+        dev_set_devt(
+            iio.dev(),
+            DevT {
+                major: first.major,
+                minor: iio.id(),
+            },
+        );
+        let fops = IioChrdev::new(iio, has_buffers);
+        Some(Cdev::new(&system, Arc::new(fops)))
+    } else {
+        None
+    };
+    let groups = core::mem::take(&mut iio.state().groups);
+    dev_set_groups(iio.dev(), groups);
+    match cdev {
+        Some(cdev) => {
+            lastfd_chrdev::cdev_device_add(&cdev, iio.dev())?;
+            iio.state().cdev = Some(cdev);
+            Ok(())
+        }
+        None => lastfd_model::raw::device_add(iio.dev()),
+    }
+}
+
+fn tell_parent(iio: &IioDev, text: &str) {
+    if let Some(parent) = iio.dev().parent() {
+        message(&parent, text);
+    }
+}
+
+// industrialio-core.c: iio_check_unique_scan_index
+fn check_unique_scan_index(iio: &IioDev) -> Result {
+    if !iio.modes().intersects(Modes::ALL_BUFFER) {
+        return Ok(());
+    }
+    let channels = iio.channels();
+    for (position, channel) in channels.iter().enumerate() {
+        let index = channel.scan_index;
+        let again = channels[position + 1..]
+            .iter()
+            .any(|other| other.scan_index == index);
+        if index >= 0 && again {
+            message(iio.dev(), format!("Duplicate scan index {index}"));
+            return Err(Errno::EINVAL);
+        }
+    }
+    Ok(())
+}
+
+// industrialio-core.c: iio_check_extended_name
+fn check_extended_name(iio: &IioDev, info: &IioInfo) -> Result {
+    let extended = |channel: &ChannelSpec| channel.extend_name.is_some();
+    if info.read_label.is_some() && iio.channels().iter().any(extended) {
+        message(
+            iio.dev(),
+            "Cannot use labels and extend_name at the same time",
+        );
+        return Err(Errno::EINVAL);
+    }
+    Ok(())
+}
+
+/// Takes the device out (`iio_device_unregister`): the node and the attributes
+/// first, then, so that no call is in the way, the buffers stop, the callbacks
+/// go and the sleepers are woken.
+///
+/// Unregistering what is not registered is a splat of the model's, as deleting
+/// a device that was not added.
+#[track_caller]
+pub fn iio_device_unregister(iio: &IioDev) {
+    let cdev = iio.state().cdev.take();
+    match &cdev {
+        Some(cdev) => lastfd_chrdev::cdev_device_del(cdev, iio.dev()),
+        None => lastfd_model::raw::device_del(iio.dev()),
+    }
+    drop(cdev);
+    {
+        let _exists = iio.lock_info();
+        debugfs::unregister(iio);
+        update::disable_all_buffers(iio);
+        let info = iio.0.info.write().take();
+        emit(iio.dev(), || IioEventKind::InfoCleared);
+        let waiters = events::wakeup_eventset(iio) + buffer::wakeup_poll(iio);
+        if waiters != 0 {
+            emit(iio.dev(), || IioEventKind::WaitersWoken { waiters });
+        }
+        drop(info);
+    }
+    buffer::free_sysfs_and_mask(iio);
+}
+
+/// Registers the device and unregisters it when the driver of `dev`, which is to
+/// be its parent, is unbound (`devm_iio_device_register`).
+#[track_caller]
+pub fn devm_iio_device_register(dev: &Device, iio: &IioDev) -> Result {
+    iio_device_register(iio)?;
+    let registered = iio.clone();
+    devm_add_action_or_reset(dev, Action::new(move || iio_device_unregister(&registered)))
+}
+
+/// The device is in direct mode and stays in it.
+#[must_use = "dropping the claim lets the device leave direct mode"]
+pub struct DirectMode<'a>(#[expect(dead_code, reason = "held, not looked at")] KernelGuard<'a>);
+
+/// Keeps the device in direct mode until the claim is dropped
+/// (`iio_device_claim_direct_mode`). `EBUSY` while a buffer is enabled.
+#[track_caller]
+pub fn iio_device_claim_direct_mode(iio: &IioDev) -> Result<DirectMode<'_>> {
+    let held = iio.lock_mode();
+    if iio_buffer_enabled(iio) {
+        return Err(Errno::EBUSY);
+    }
+    Ok(DirectMode(held))
+}
+
+/// Gives the claim back (`iio_device_release_direct_mode`).
+pub fn iio_device_release_direct_mode(claim: DirectMode<'_>) {
+    drop(claim);
+}
+
+/// The device is in a buffer mode and stays in it.
+#[must_use = "dropping the claim lets the device leave its buffer mode"]
+pub struct BufferMode<'a>(#[expect(dead_code, reason = "held, not looked at")] KernelGuard<'a>);
+
+/// Keeps a buffer enabled until the claim is dropped
+/// (`iio_device_claim_buffer_mode`). `EBUSY` in direct mode.
+#[track_caller]
+pub fn iio_device_claim_buffer_mode(iio: &IioDev) -> Result<BufferMode<'_>> {
+    let held = iio.lock_mode();
+    if !iio_buffer_enabled(iio) {
+        return Err(Errno::EBUSY);
+    }
+    Ok(BufferMode(held))
+}
+
+/// The time for samples and events, in nanoseconds, on the clock chosen in
+/// `current_timestamp_clock` (`iio_get_time_ns`).
+pub fn iio_get_time_ns(iio: &IioDev) -> i64 {
+    let clock = iio.state().clock;
+    let system = iio.system();
+    match attributes::CLOCKS[clock] {
+        "realtime" | "realtime_coarse" | "tai" => system.clock().realtime() as i64,
+        _ => system.clock().now().0 as i64,
+    }
+}
+
+/// Whether the device is registered (`device_is_registered(&indio_dev->dev)`).
+pub fn iio_device_is_registered(iio: &IioDev) -> bool {
+    device_is_registered(iio.dev())
+}
+
+impl IioDev {
+    /// Takes the node's busy bit; false if it was taken.
+    pub(crate) fn take_busy(&self) -> bool {
+        !self.busy().swap(true, Ordering::AcqRel)
+    }
+
+    pub(crate) fn clear_busy(&self) {
+        self.busy().store(false, Ordering::Release);
+    }
+}

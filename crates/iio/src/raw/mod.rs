@@ -1,0 +1,59 @@
+//! The raw face: the kernel's calls under the kernel's names.
+//!
+//! Every call may be made in any state; misuse gives the kernel's errno or a
+//! splat, never undefined behaviour. References are counted explicitly. Drivers
+//! are better written against [`Driver`](crate::Driver).
+
+mod attr_list;
+mod attributes;
+mod buffer;
+mod buffer_attributes;
+mod core;
+mod debugfs;
+mod device;
+mod events;
+mod files;
+mod info;
+mod lock;
+mod pollfunc;
+mod push;
+mod timer_trigger;
+mod trigger;
+mod trigger_consumer;
+mod update;
+
+pub use buffer::{
+    Access, Direction, IioBuffer, StandardAttributes, devm_iio_kfifo_buffer_setup,
+    devm_iio_kfifo_buffer_setup_ext, devm_iio_triggered_buffer_setup,
+    devm_iio_triggered_buffer_setup_ext, iio_device_attach_buffer, iio_kfifo_allocate,
+    iio_triggered_buffer_cleanup, iio_triggered_buffer_setup_ext,
+};
+pub use device::{
+    BufferMode, DirectMode, IioDev, devm_iio_device_alloc, devm_iio_device_register,
+    iio_buffer_enabled, iio_device_alloc, iio_device_claim_buffer_mode,
+    iio_device_claim_direct_mode, iio_device_free, iio_device_get, iio_device_is_registered,
+    iio_device_put, iio_device_register, iio_device_release_direct_mode, iio_device_unregister,
+    iio_get_time_ns,
+};
+pub use events::iio_push_event;
+pub use files::{IIO_BUFFER_GET_FD_IOCTL, IIO_GET_EVENT_FD_IOCTL};
+pub use info::{Callback, IioBufferSetupOps, IioInfo, IioTriggerOps, RegAccess};
+pub use pollfunc::{
+    IioPollFunc, IrqReturn, PollHandler, iio_pollfunc_store_time, iio_trigger_attach_poll_func,
+    iio_trigger_detach_poll_func,
+};
+pub use push::{
+    iio_push_to_buffers, iio_push_to_buffers_with_timestamp, iio_push_to_buffers_with_ts_unaligned,
+};
+pub use timer_trigger::{
+    FrequencyFormat, devm_iio_timer_trigger_register, iio_timer_trigger_register,
+    iio_timer_trigger_unregister,
+};
+pub use trigger::{
+    IioTrigger, devm_iio_trigger_alloc, devm_iio_trigger_register, iio_trigger_alloc,
+    iio_trigger_free, iio_trigger_get, iio_trigger_notify_done, iio_trigger_poll,
+    iio_trigger_poll_nested, iio_trigger_put, iio_trigger_register, iio_trigger_unregister,
+    iio_trigger_using_own, iio_trigger_validate_own_device, iio_validate_own_trigger,
+};
+pub use trigger_consumer::iio_trigger_set_immutable;
+pub use update::iio_update_buffers;
