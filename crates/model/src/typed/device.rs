@@ -78,6 +78,15 @@ impl<Ctx: Context> Device<Ctx> {
         ARef(Device::new(&self.raw))
     }
 
+    /// The driver's data, if it is of this type; only a bound device has any.
+    /// During probe there is none yet.
+    pub fn drvdata<D: Any + Send + Sync>(&self) -> Option<Arc<D>>
+    where
+        Device<Ctx>: HasDriver,
+    {
+        raw::dev_get_drvdata(&self.raw)?.downcast().ok()
+    }
+
     /// The raw face's handle, on which everything can be done, wrong things
     /// included.
     pub fn raw(&self) -> &raw::Device {
@@ -117,12 +126,6 @@ impl Device<Bound> {
         Device::new(raw)
     }
 
-    /// The driver's data, if it is of this type. During probe there is none
-    /// yet.
-    pub fn drvdata<D: Any + Send + Sync>(&self) -> Option<Arc<D>> {
-        raw::dev_get_drvdata(&self.raw)?.downcast().ok()
-    }
-
     /// Runs the action when the driver is unbound, after what was added later
     /// and before what was added earlier. If it cannot be added it runs at
     /// once (`devm_add_action_or_reset`).
@@ -159,6 +162,16 @@ impl Manages for Device<Bound> {
         self
     }
 }
+
+/// A device that has a driver, and so may have driver data: a bound one.
+#[diagnostic::on_unimplemented(
+    message = "only a device with a driver bound to it has driver data; this is a `{Self}`",
+    label = "not a `Device<Bound>`",
+    note = "driver data is gone once the driver is unbound: ask for it in the driver's own callbacks, or inside `Device::with_bound`"
+)]
+pub trait HasDriver {}
+
+impl HasDriver for Device<Bound> {}
 
 /// A counted reference on a device: cloning takes one, dropping drops one.
 pub struct ARef(Device<Normal>);

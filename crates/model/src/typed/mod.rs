@@ -50,6 +50,6 @@ mod device;
 mod devres;
 mod driver;
 
-pub use device::{ARef, Bound, Context, Device, Framework, Manages, Normal};
+pub use device::{ARef, Bound, Context, Device, Framework, HasDriver, Manages, Normal};
 pub use devres::{Devres, DevresGuard};
 pub use driver::{Driver, PlatformDevice, PlatformDriver, Registration};

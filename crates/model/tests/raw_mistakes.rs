@@ -1,0 +1,90 @@
+//! The mistakes that the typed face forbids are possible on the raw face, and
+//! memory-safe there: they give what a kernel gives, or a splat.
+
+use lastfd_model::event::SplatKind;
+use lastfd_model::raw::*;
+use lastfd_model::{Errno, EventKind, Recording, System};
+use lastfd_sync::Arc;
+
+fn splats(events: &Recording) -> Vec<SplatKind> {
+    let splat = |kind: &EventKind| match kind {
+        EventKind::Splat { kind, .. } => Some(*kind),
+        _ => None,
+    };
+    events
+        .events()
+        .iter()
+        .filter_map(|e| splat(&e.kind))
+        .collect()
+}
+
+#[test]
+fn g18_devres_after_the_removal_wait_for_the_last_reference() {
+    let system = System::new();
+    let events = system.record();
+    let device = platform_device_register(&system, "sensor", PlatformId::None).unwrap();
+    get_device(&device);
+    platform_device_unregister(&device);
+    let memory = devm_kzalloc(&device, 8).unwrap();
+    assert!(!memory.is_freed());
+    put_device(&device);
+    assert!(memory.is_freed());
+    assert_eq!(splats(&events), []);
+    // Past the release nobody will ever free it; that is a splat.
+    devm_kzalloc(&device, 8).unwrap();
+    assert_eq!(splats(&events), [SplatKind::UseAfterFree]);
+}
+
+#[test]
+fn g19_devres_before_probe_refuse_the_driver() {
+    let system = System::new();
+    let device = platform_device_register(&system, "sensor", PlatformId::None).unwrap();
+    devm_kzalloc(&device, 8).unwrap();
+    let driver = platform_driver(&system, "sensor");
+    driver_register(&driver).unwrap();
+    assert_eq!(device_attach(&device), Err(Errno::EBUSY));
+    platform_device_unregister(&device);
+    driver_unregister(&driver);
+}
+
+#[test]
+fn g27_memory_freed_by_hand_and_by_its_device_is_told() {
+    let system = System::new();
+    let events = system.record();
+    let device = platform_device_register(&system, "sensor", PlatformId::None).unwrap();
+    let memory = devm_kzalloc(&device, 8).unwrap();
+    devm_kfree(&device, &memory);
+    devm_kfree(&device, &memory);
+    assert_eq!(splats(&events), [SplatKind::Warn]);
+    assert_eq!(memory.read(0..1), [0]);
+    assert_eq!(splats(&events), [SplatKind::Warn, SplatKind::UseAfterFree]);
+    platform_device_unregister(&device);
+}
+
+#[test]
+fn g31_driver_data_is_none_after_the_unbind() {
+    let system = System::new();
+    let driver = platform_driver(&system, "sensor");
+    driver.set_probe(|device| {
+        dev_set_drvdata(device, Some(Arc::new(7_u32)));
+        Ok(())
+    });
+    driver_register(&driver).unwrap();
+    let device = platform_device_register(&system, "sensor", PlatformId::None).unwrap();
+    assert!(dev_get_drvdata(&device).is_some());
+    device_release_driver(&device);
+    assert!(dev_get_drvdata(&device).is_none());
+    platform_device_unregister(&device);
+    driver_unregister(&driver);
+}
+
+#[test]
+fn g34_a_second_unregister_is_told_and_underflows_no_count() {
+    let system = System::new();
+    let events = system.record();
+    let device = platform_device_register(&system, "sensor", PlatformId::None).unwrap();
+    platform_device_unregister(&device);
+    platform_device_unregister(&device);
+    assert_eq!(splats(&events), [SplatKind::Warn, SplatKind::Refcount]);
+    assert_eq!(kref_read(&device), 0);
+}
