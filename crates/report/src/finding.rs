@@ -1,0 +1,107 @@
+//! What went wrong, and whose fault it is.
+
+use core::fmt;
+
+use lastfd_model::{DeviceRef, Event, EventKind, Place};
+use lastfd_sync::{Arc, Ktime};
+
+use crate::run_event::{Ending, RunEvent};
+
+/// Who has to mend it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// The driver broke a lifetime rule.
+    Driver,
+    /// The program did something that no program should.
+    Program,
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Owner::Driver => "driver",
+            Owner::Program => "program",
+        })
+    }
+}
+
+/// One thing that went wrong.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    /// Whose fault it is.
+    pub owner: Owner,
+    /// What happened, in one line.
+    pub text: Arc<str>,
+    /// The device concerned, if there is one.
+    pub device: Option<DeviceRef>,
+    /// When.
+    pub time: Ktime,
+    /// The place in the code, where it is known.
+    pub place: Option<Place>,
+    /// The event's number in the stream.
+    pub seq: u64,
+}
+
+impl Finding {
+    /// What there is to find in an event.
+    pub(crate) fn in_event(event: &Event) -> Option<Finding> {
+        let (owner, text) = match &event.kind {
+            EventKind::Splat { .. } => (Owner::Driver, event.kind.to_string()),
+            // What a program leaves open is closed for it, so a file or a reference that
+            // outlives everything was kept by a driver, or by the test itself.
+            EventKind::Leak { .. } => (Owner::Driver, event.kind.to_string()),
+            EventKind::Framework(_) => match RunEvent::of(event)? {
+                RunEvent::ProgramEnded {
+                    program,
+                    ending: Ending::Failed(why),
+                } => (Owner::Program, format!("{program}: {why}")),
+                RunEvent::ProgramEnded {
+                    program,
+                    ending: Ending::Killed(signal),
+                } if is_crash(*signal) => {
+                    let text = format!("{program} crashed: signal {signal} ({})", name(*signal));
+                    (Owner::Program, text)
+                }
+                _ => return None,
+            },
+            _ => return None,
+        };
+        Some(Finding {
+            owner,
+            text: text.into(),
+            device: event.kind.device().cloned(),
+            time: event.time,
+            place: event.place,
+            seq: event.seq,
+        })
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.owner, self.text)?;
+        if let Some(place) = self.place {
+            write!(f, " (at {place})")?;
+        }
+        Ok(())
+    }
+}
+
+/// The signals that a program is killed by for its own doing (signal(7)).
+const CRASHES: [(i32, &str); 6] = [
+    (4, "SIGILL"),
+    (6, "SIGABRT"),
+    (7, "SIGBUS"),
+    (8, "SIGFPE"),
+    (11, "SIGSEGV"),
+    (31, "SIGSYS"),
+];
+
+fn is_crash(signal: i32) -> bool {
+    CRASHES.iter().any(|(number, _)| *number == signal)
+}
+
+fn name(signal: i32) -> &'static str {
+    let known = CRASHES.iter().find(|(number, _)| *number == signal);
+    known.map_or("unknown", |(_, name)| name)
+}

@@ -1,0 +1,166 @@
+//! What a run adds to the stream of events: what was done to the devices from outside,
+//! and the programs that used them.
+
+use core::any::Any;
+use core::fmt;
+
+use lastfd_model::{DeviceRef, Event, EventKind, FrameworkEvent, LedgerLine};
+use lastfd_sync::Arc;
+
+/// How a device is taken away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manner {
+    /// The hardware goes: its device is unregistered.
+    Unplug,
+    /// Its driver is unbound, and the hardware stays.
+    Unbind,
+}
+
+impl fmt::Display for Manner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Manner::Unplug => "unplug",
+            Manner::Unbind => "unbind",
+        })
+    }
+}
+
+/// How a program ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// With this exit status.
+    Exited(u8),
+    /// By this signal.
+    Killed(i32),
+    /// The built-in client met something that it should not have.
+    Failed(Arc<str>),
+}
+
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Ending::Exited(status) => write!(f, "exit status {status}"),
+            Ending::Killed(signal) => write!(f, "killed by signal {signal}"),
+            Ending::Failed(why) => f.write_str(why),
+        }
+    }
+}
+
+/// Something that whoever runs a System does or sees.
+#[derive(Clone, Debug)]
+pub enum RunEvent {
+    /// Hardware was plugged in.
+    Plugged {
+        /// Its name on the bench, such as `iio-adc`.
+        name: Arc<str>,
+        /// The hardware's device.
+        device: DeviceRef,
+    },
+    /// A device is being taken away.
+    RemovalBegin {
+        /// Its name on the bench.
+        name: Arc<str>,
+        /// The hardware's device.
+        device: DeviceRef,
+        /// How it goes.
+        manner: Manner,
+        /// Why now: `after read:1`.
+        cause: Arc<str>,
+        /// The device and all below it.
+        family: Arc<[DeviceRef]>,
+        /// The ledger just before.
+        held: Arc<[LedgerLine]>,
+    },
+    /// The call that took it away returned.
+    RemovalEnd {
+        /// Its name on the bench.
+        name: Arc<str>,
+        /// The hardware's device.
+        device: DeviceRef,
+        /// How it went.
+        manner: Manner,
+    },
+    /// A removal that was asked for never came.
+    RemovalMissed {
+        /// The name on the bench.
+        name: Arc<str>,
+        /// What should have been done.
+        manner: Manner,
+        /// When: `read:5`.
+        when: Arc<str>,
+        /// How often the event was seen.
+        seen: u32,
+    },
+    /// A program started.
+    ProgramStarted {
+        /// Its name.
+        program: Arc<str>,
+    },
+    /// A program ended.
+    ProgramEnded {
+        /// Its name.
+        program: Arc<str>,
+        /// How.
+        ending: Ending,
+    },
+}
+
+impl RunEvent {
+    /// The event of this kind that `event` is, if it is one.
+    pub fn of(event: &Event) -> Option<&RunEvent> {
+        match &event.kind {
+            EventKind::Framework(event) => event.as_any().downcast_ref(),
+            _ => None,
+        }
+    }
+}
+
+impl From<RunEvent> for EventKind {
+    fn from(event: RunEvent) -> EventKind {
+        EventKind::Framework(Arc::new(event))
+    }
+}
+
+impl fmt::Display for RunEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RunEvent::Plugged { name, device } => write!(f, "{name}: plugged in as {device}"),
+            RunEvent::RemovalBegin {
+                name,
+                manner,
+                cause,
+                ..
+            } => write!(f, "{name}: {manner}, {cause}"),
+            RunEvent::RemovalEnd { name, manner, .. } => write!(f, "{name}: {manner} done"),
+            RunEvent::RemovalMissed {
+                name,
+                manner,
+                when,
+                seen,
+            } => write!(f, "{name}: no {manner}, {when} never came (seen {seen})"),
+            RunEvent::ProgramStarted { program } => write!(f, "{program}: started"),
+            RunEvent::ProgramEnded { program, ending } => write!(f, "{program}: {ending}"),
+        }
+    }
+}
+
+impl FrameworkEvent for RunEvent {
+    fn framework(&self) -> &'static str {
+        "run"
+    }
+
+    fn device(&self) -> Option<&DeviceRef> {
+        match self {
+            RunEvent::Plugged { device, .. }
+            | RunEvent::RemovalBegin { device, .. }
+            | RunEvent::RemovalEnd { device, .. } => Some(device),
+            RunEvent::RemovalMissed { .. }
+            | RunEvent::ProgramStarted { .. }
+            | RunEvent::ProgramEnded { .. } => None,
+        }
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
