@@ -271,7 +271,7 @@ impl Call {
                 tests += 1;
                 match self.step(caller) {
                     Step::Wait(next) if next.same(&wait) => {
-                        if tests > 1 {
+                        if tests > 1 && !cancel.is_some_and(Cancel::is_cancelled) {
                             self.blocked();
                         }
                         None

@@ -91,7 +91,7 @@ struct Vma {
     region: Region,
     offset: usize,
     len: usize,
-    close: Option<Box<dyn FnOnce() + Send>>,
+    close: Mutex<Option<Box<dyn FnOnce() + Send>>>,
     file: OpenFile,
     ledger: LedgerEntry,
 }
@@ -192,7 +192,7 @@ fn pages(offset: usize, len: usize) -> impl Iterator<Item = (usize, Range<usize>
 impl Drop for Vma {
     fn drop(&mut self) {
         // mm/vma.c: remove_vma: vm_ops->close first, then the file.
-        if let Some(close) = self.close.take() {
+        if let Some(close) = self.close.get_mut().take() {
             self.file.guard("vm_ops->close", close);
         }
         drop(core::mem::take(&mut self.ledger));
@@ -255,6 +255,9 @@ impl OpenFile {
                 device: file.device.clone(),
                 text: "mmap: the driver mapped memory that it does not have".into(),
             });
+            if let Some(close) = mapped.close {
+                self.guard("vm_ops->close", close);
+            }
             return Err(Errno::EINVAL);
         }
         let ledger = if file.system.ledger_is_on() {
@@ -273,7 +276,7 @@ impl OpenFile {
             region: mapped.region,
             offset: mapped.offset,
             len,
-            close: mapped.close,
+            close: Mutex::new(mapped.close),
             file: self.clone(),
             ledger,
         })))

@@ -157,6 +157,7 @@ fn wait(
     let queues: Vec<_> = queues.iter().map(|queue| &**queue).collect();
     let place = core::panic::Location::caller();
     let mut tests = 0;
+    let mut slept = false;
     let mut asleep: Vec<LedgerEntry> = Vec::new();
     let woken = wait_event(&queues, &clock, deadline, cancel, || {
         tests += 1;
@@ -166,7 +167,9 @@ fn wait(
             table.stop_collecting();
             ready += usize::from(fd.ask(&mut table));
         }
-        if ready == 0 && tests == 2 {
+        // The second test is the first on the queues.
+        if ready == 0 && tests == 2 && !cancel.is_some_and(Cancel::is_cancelled) {
+            slept = true;
             for fd in fds.iter() {
                 let file = fd.file.file();
                 if file.system.ledger_is_on() {
@@ -186,7 +189,7 @@ fn wait(
         (ready > 0).then_some(ready)
     });
     drop(asleep);
-    if tests > 1 {
+    if slept {
         for fd in fds.iter() {
             let file = fd.file.file();
             file.system.emit(|| EventKind::Woken {
