@@ -16,16 +16,24 @@
 #![forbid(unsafe_code)]
 
 mod ast;
+mod calls;
 mod compare;
 mod error;
+mod kind;
 pub mod language;
 mod operand;
 mod parse;
+mod record;
+mod run;
+mod shape;
+mod statements;
 mod token;
 mod trace;
+mod value;
 
 pub use ast::{ActionFn, Arg, Form, Line, Name, NameId, Piece, ReleaseFn, Runner, Scenario};
 pub use compare::{Mismatch, compare};
 pub use error::ParseError;
-pub use parse::{LONGEST_NAME, parse};
+pub use parse::parse;
+pub use shape::LONGEST_NAME;
 pub use trace::{Trace, TraceLine};

@@ -7,7 +7,7 @@ use lastfd_model::Errno;
 use crate::ast::{ActionFn, Arg, NameId, Piece, ReleaseFn};
 use crate::error::{ParseError, closest};
 use crate::language::{Kind, Op, Param, Property, Statement, listed};
-use crate::parse::{Defined, KUNIT, PLATFORM, Place, Read};
+use crate::shape::{Defined, KUNIT, PLATFORM, Place};
 use crate::token::{Span, Token};
 
 /// Open flags by name: as `include/uapi/asm-generic/fcntl.h` numbers them.
@@ -24,6 +24,8 @@ pub(crate) struct Operands<'a> {
     pub(crate) names: &'a [Defined],
     pub(crate) index: &'a BTreeMap<String, NameId>,
     pub(crate) body: Option<NameId>,
+    /// The scenario is the body of a KUnit case.
+    pub(crate) kunit_case: bool,
 }
 
 impl Operands<'_> {
@@ -48,6 +50,13 @@ impl Operands<'_> {
                         "expected `{}` outside bodies only: it waits",
                         statement.word
                     ),
+                ))
+            }
+            _ if statement.word.starts_with("kunit_") && !self.kunit_case => {
+                Err(self.place.fault_with_hint(
+                    span,
+                    format!("expected `{}` in a KUnit case only", statement.word),
+                    Some("write `kunit_case NAME` after `scenario NAME`".to_owned()),
                 ))
             }
             _ => Ok(()),
@@ -76,7 +85,7 @@ impl Operands<'_> {
         &self,
         statement: &Statement,
         tokens: &[(Token, Span)],
-    ) -> Result<Read, ParseError> {
+    ) -> Result<(Vec<Arg>, Vec<Option<Arg>>), ParseError> {
         let mut rest = tokens;
         let mut args = Vec::new();
         for param in statement.params {
@@ -466,48 +475,7 @@ impl Operands<'_> {
 
 /// How the statement is written, for a hint.
 fn usage(statement: &Statement) -> String {
-    let mut text = format!("it is written `{}", statement.word);
-    for param in statement.params {
-        text.push(' ');
-        text.push_str(match param {
-            Param::New(_) => "NAME",
-            Param::Named(kind) => match *kind {
-                Kind::Bus => "BUS",
-                kind if kind.is_driver() => "DRIVER",
-                Kind::File => "FILE",
-                Kind::Thread => "THREAD",
-                Kind::Platform | Kind::Root | Kind::KunitDevice | Kind::Iio => "DEVICE",
-                Kind::Memory => "MEMORY",
-                Kind::Devres => "DEVRES",
-                Kind::Cdev => "CDEV",
-                _ => "NAME",
-            },
-            Param::AnyDevice => "DEVICE",
-            Param::AnyDriver => "DRIVER",
-            Param::Word(_) => "WORD",
-            Param::OneOf(..) => "WORD",
-            Param::Text(_) => "\"TEXT\"",
-            Param::Number(_) => "N",
-            Param::Action => "ACTION",
-            Param::ActionData => "DATA",
-            Param::Release => "RELEASE",
-            Param::Match => "MATCH",
-            Param::GroupId => "GROUP",
-            Param::OpenFlags => "FLAGS",
-            Param::PlatformId => "ID",
-            Param::Value => "VALUE",
-        });
-    }
-    for keyword in statement.keywords {
-        let (open, close) = if keyword.required {
-            ("", "")
-        } else {
-            ("[", "]")
-        };
-        text.push_str(&format!(" {open}{}=…{close}", keyword.key));
-    }
-    text.push('`');
-    text
+    format!("it is written `{}`", statement.usage())
 }
 
 /// A decimal or `0x` number, perhaps with a sign.

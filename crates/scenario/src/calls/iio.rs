@@ -1,0 +1,149 @@
+//! Statements about IIO devices: `drivers/iio`.
+
+use lastfd_iio::raw::{
+    Callback, IioBufferSetupOps, IioDev, IioInfo, devm_iio_device_alloc, devm_iio_device_register,
+    devm_iio_kfifo_buffer_setup, iio_device_alloc, iio_device_free, iio_device_get, iio_device_put,
+    iio_device_register, iio_device_unregister,
+};
+use lastfd_iio::{ChanType, ChannelSpec, Info, InfoMask, Modes, ScanType, Value as IioReading};
+use lastfd_model::{Errno, Result};
+use lastfd_sync::Arc;
+
+use super::core::done;
+use super::{Call, Got};
+use crate::ast::{Arg, NameId};
+use crate::language::Op;
+use crate::record::set_or_null;
+use crate::value::{Outcome, Value};
+
+/// What a channel of a scenario reads as.
+const READING: i32 = 42;
+
+impl Call<'_> {
+    pub(super) fn iio_call(&self) -> Got<Outcome> {
+        match self.line.op {
+            Op::IioSetupOps => self.declare_setup_ops(),
+            Op::IioDeviceAlloc => {
+                let iio = iio_device_alloc(&self.device(0)?);
+                Ok(Outcome::or_null(iio.map(Value::Iio)))
+            }
+            Op::DevmIioDeviceAlloc => {
+                let iio = devm_iio_device_alloc(&self.device(0)?);
+                Ok(Outcome::or_null(iio.map(Value::Iio)))
+            }
+            Op::IioInfo => self.fill_in(),
+            Op::IioVoltageChannel => self.add_channel(),
+            Op::DevmIioKfifoBufferSetup => {
+                let (device, iio) = (self.device(0)?, self.iio(1)?);
+                let ops = match self.keyword_name(0) {
+                    Some(ops) => self.run.with(ops, |value| match value {
+                        Value::IioSetupOps(ops) => Some(ops.clone()),
+                        _ => None,
+                    })?,
+                    None => IioBufferSetupOps::default(),
+                };
+                Ok(Outcome::rc(devm_iio_kfifo_buffer_setup(&device, &iio, ops)))
+            }
+            Op::DevmIioDeviceRegister => {
+                let (device, iio) = (self.device(0)?, self.iio(1)?);
+                Ok(Outcome::rc(devm_iio_device_register(&device, &iio)))
+            }
+            _ => {
+                let iio = self.iio(0)?;
+                Ok(match self.line.op {
+                    Op::IioDeviceRegister => Outcome::rc(iio_device_register(&iio)),
+                    Op::IioDeviceUnregister => done(|| iio_device_unregister(&iio)),
+                    Op::IioDeviceFree => done(|| iio_device_free(&iio)),
+                    Op::IioDeviceGet => done(|| iio_device_get(&iio)),
+                    _ => done(|| iio_device_put(&iio)),
+                })
+            }
+        }
+    }
+
+    fn iio(&self, at: usize) -> Got<IioDev> {
+        self.iio_named(self.name(at))
+    }
+
+    fn iio_named(&self, id: NameId) -> Got<IioDev> {
+        self.run.with(id, |value| match value {
+            Value::Iio(iio) => Some(iio.clone()),
+            _ => None,
+        })
+    }
+
+    /// `{iio.info}`.
+    pub(super) fn iio_info_property(&self, id: NameId) -> Got<String> {
+        Ok(set_or_null(self.iio_named(id)?.has_info()).to_owned())
+    }
+
+    /// The module's l_fill, without the channels.
+    fn fill_in(&self) -> Got<Outcome> {
+        let (iio, name) = (self.iio(0)?, self.text(1)?);
+        let recorder = Arc::clone(&self.run.recorder);
+        iio.set_name(&name);
+        iio.set_modes(Modes::DIRECT);
+        iio.set_info(IioInfo {
+            read_raw: Some(Arc::new(move |_: &IioDev, _: &ChannelSpec, _: Info| {
+                recorder.line("iio read_raw called");
+                Ok(IioReading::Int(READING))
+            })),
+            ..IioInfo::default()
+        });
+        Ok(Outcome::Done)
+    }
+
+    fn add_channel(&self) -> Got<Outcome> {
+        let iio = self.iio(0)?;
+        let number = |keyword: usize, default: i64| match self.keyword(keyword) {
+            Some(Arg::Number(n)) => *n,
+            _ => default,
+        };
+        let channel = self.number(1);
+        let bits = |n: i64| u8::try_from(n).unwrap_or(u8::MAX);
+        let signed = matches!(self.keyword(3), Some(Arg::Word(word)) if word == "s");
+        let new = ChannelSpec {
+            type_: ChanType::Voltage,
+            indexed: true,
+            channel: i32::try_from(channel).unwrap_or(i32::MAX),
+            scan_index: i32::try_from(number(0, channel)).unwrap_or(i32::MAX),
+            info_mask_separate: InfoMask::of(&[Info::Raw]),
+            scan_type: ScanType {
+                sign: if signed { 's' } else { 'u' },
+                realbits: bits(number(1, 16)),
+                ..ScanType::unsigned(bits(number(2, 16)))
+            },
+            ..ChannelSpec::default()
+        };
+        let channels: Vec<ChannelSpec> = iio.channels().iter().cloned().chain([new]).collect();
+        iio.set_channels(channels);
+        Ok(Outcome::Done)
+    }
+
+    fn declare_setup_ops(&self) -> Got<Outcome> {
+        let ops = IioBufferSetupOps {
+            preenable: self.setup_hook(0),
+            postenable: self.setup_hook(1),
+            predisable: self.setup_hook(2),
+            postdisable: self.setup_hook(3),
+            ..IioBufferSetupOps::default()
+        };
+        self.run.set(self.name(0), Value::IioSetupOps(ops));
+        Ok(Outcome::Done)
+    }
+
+    fn setup_hook(&self, keyword: usize) -> Callback<SetupHook> {
+        let body = self.keyword_name(keyword)?;
+        let run = Arc::downgrade(self.run);
+        Some(Arc::new(move |_: &IioDev| match run.upgrade() {
+            Some(run) => match i32::try_from(run.body(body, None)) {
+                Ok(0) => Ok(()),
+                Ok(code) => Err(Errno::from_code(code)),
+                Err(_) => Err(Errno::EINVAL),
+            },
+            None => Ok(()),
+        }))
+    }
+}
+
+type SetupHook = dyn Fn(&IioDev) -> Result + Send + Sync;

@@ -1,0 +1,101 @@
+//! What the names of a scenario stand for while it runs.
+
+use lastfd_chrdev::{Cdev, OpenFile};
+use lastfd_iio::raw::{IioBufferSetupOps, IioDev};
+use lastfd_model::Errno;
+use lastfd_model::raw::{Bus, Class, DevMem, DevT, Device, Devres, Driver, GroupId, NotifierId};
+
+use crate::calls::{FileOperations, ThreadValue};
+
+/// What a name stands for.
+pub(crate) enum Value {
+    Device(Device),
+    Bus(Bus, Option<NotifierId>),
+    Driver(Driver),
+    Class(Class),
+    Devt(DevT),
+    Memory(DevMem),
+    Devres(Devres),
+    Found(Found),
+    Group(GroupId),
+    Number(i64),
+    Cdev(Cdev),
+    FileOperations(FileOperations),
+    File(OpenFile),
+    Thread(ThreadValue),
+    Iio(IioDev),
+    IioSetupOps(IioBufferSetupOps),
+}
+
+/// What `devres_find` or `devres_get` answered.
+#[derive(Clone)]
+pub(crate) struct Found {
+    /// The word that the found devres carries.
+    pub(crate) data: Option<String>,
+    /// `devres_get` added the caller's.
+    pub(crate) added: bool,
+}
+
+/// What a call returned.
+pub(crate) enum Outcome {
+    /// Nothing.
+    Done,
+    /// An int.
+    Int(i64),
+    /// A pointer to something that can be named.
+    Ok(Value),
+    /// A pointer to something that cannot.
+    OkUnnamed,
+    /// `NULL`.
+    Null,
+    /// `ERR_PTR`.
+    Err(Errno),
+}
+
+impl Outcome {
+    pub(crate) fn rc(result: Result<(), Errno>) -> Outcome {
+        match result {
+            Ok(()) => Outcome::Int(0),
+            Err(errno) => Outcome::Int(-i64::from(errno.code())),
+        }
+    }
+
+    pub(crate) fn count(result: Result<i64, Errno>) -> Outcome {
+        match result {
+            Ok(n) => Outcome::Int(n),
+            Err(errno) => Outcome::Int(-i64::from(errno.code())),
+        }
+    }
+
+    /// A function that returns NULL when it fails.
+    pub(crate) fn or_null<E>(result: Result<Value, E>) -> Outcome {
+        match result {
+            Ok(value) => Outcome::Ok(value),
+            Err(_) => Outcome::Null,
+        }
+    }
+
+    /// A function that returns `ERR_PTR` when it fails.
+    pub(crate) fn or_err(result: Result<Value, Errno>) -> Outcome {
+        match result {
+            Ok(value) => Outcome::Ok(value),
+            Err(errno) => Outcome::Err(errno),
+        }
+    }
+
+    /// What a step prints.
+    pub(crate) fn text(&self) -> String {
+        match self {
+            Outcome::Done => "done".to_owned(),
+            Outcome::Int(rc) => crate::record::rc_text(*rc),
+            Outcome::Ok(_) | Outcome::OkUnnamed => "ok".to_owned(),
+            Outcome::Null => "NULL".to_owned(),
+            Outcome::Err(errno) => {
+                let rc = -i64::from(errno.code());
+                format!("err {rc} {}", crate::record::errno_name(rc))
+                    .trim_end()
+                    .to_owned()
+            }
+        }
+    }
+}
