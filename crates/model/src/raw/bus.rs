@@ -13,6 +13,7 @@ use lastfd_sync::{Arc, Mutex};
 use super::dd;
 use super::device::Device;
 use super::driver::{Driver, Probe, Remove};
+use super::klist::Klist;
 use super::sysfs::AttributeGroup;
 use super::uevent::UeventHook;
 use crate::errno::{Errno, Result};
@@ -104,7 +105,7 @@ struct BusInner {
     registered: AtomicBool,
     autoprobe: AtomicBool,
     /// klist_devices and klist_drivers.
-    devices: Mutex<BTreeMap<u64, Device>>,
+    devices: Klist,
     drivers: Mutex<BTreeMap<u64, Driver>>,
     notifiers: Mutex<Notifiers>,
 }
@@ -133,7 +134,7 @@ impl Bus {
             type_,
             registered: AtomicBool::new(false),
             autoprobe: AtomicBool::new(true),
-            devices: Mutex::new(BTreeMap::new()),
+            devices: Klist::new(Holder::BusList),
             drivers: Mutex::new(BTreeMap::new()),
             notifiers: Mutex::new(Arc::from([])),
         }))
@@ -168,7 +169,7 @@ impl Bus {
 
     /// Its devices, in the order they were added.
     pub fn devices(&self) -> Vec<Device> {
-        self.0.devices.lock().values().cloned().collect()
+        self.0.devices.devices()
     }
 
     /// Its drivers, in the order they were registered.
@@ -232,29 +233,17 @@ impl Bus {
         result
     }
 
-    /// Calls for each device in turn, as a klist is walked: what is removed
-    /// meanwhile is passed over, what is added is reached. The first `Some`
+    /// Calls for each device in the order they were added; the first `Some`
     /// ends it.
-    pub(crate) fn each_device<R>(&self, mut f: impl FnMut(&Device) -> Option<R>) -> Option<R> {
-        let mut from = Bound::Unbounded;
-        loop {
-            let (key, device) = {
-                let devices = self.0.devices.lock();
-                let (key, device) = devices.range((from, Bound::Unbounded)).next()?;
-                (*key, device.clone())
-            };
-            if let Some(found) = f(&device) {
-                return Some(found);
-            }
-            from = Bound::Excluded(key);
-        }
+    pub(crate) fn each_device<R>(&self, f: impl FnMut(&Device) -> Option<R>) -> Option<R> {
+        self.0.devices.each(f)
     }
 
     fn first_device(&self, wanted: impl Fn(&Device) -> bool) -> Option<Device> {
         self.each_device(|device| wanted(device).then(|| device.clone()))
     }
 
-    /// As [`each_device`](Bus::each_device), for drivers.
+    /// As [`each_device`](Bus::each_device), for drivers, which are not counted.
     pub(crate) fn each_driver<R>(&self, mut f: impl FnMut(&Driver) -> Option<R>) -> Option<R> {
         let mut from = Bound::Unbounded;
         loop {
@@ -288,8 +277,7 @@ impl Bus {
     }
 
     pub(crate) fn dissolve(&self) {
-        let devices = core::mem::take(&mut *self.0.devices.lock());
-        drop(devices);
+        self.0.devices.dissolve();
         let drivers = core::mem::take(&mut *self.0.drivers.lock());
         drop(drivers);
         let notifiers = core::mem::replace(&mut *self.0.notifiers.lock(), Arc::from([]));
@@ -324,7 +312,7 @@ pub fn bus_unregister(bus: &Bus) {
         );
         return;
     }
-    if !bus.0.devices.lock().is_empty() || !bus.0.drivers.lock().is_empty() {
+    if !bus.0.devices.is_empty() || !bus.0.drivers.lock().is_empty() {
         core.splat(
             SplatKind::Warn,
             None,
@@ -400,10 +388,8 @@ pub(crate) fn bus_add_device(device: &Device) -> Result {
         return Err(Errno::EINVAL);
     }
     super::sysfs::create_groups(device, bus.dev_groups())?;
-    device.get_for(Holder::BusList);
-    let key = bus.0.core.unique();
+    let key = bus.0.devices.add_tail(device);
     device.state().on_bus = Some(key);
-    bus.0.devices.lock().insert(key, device.clone());
     Ok(())
 }
 
@@ -425,14 +411,17 @@ pub(crate) fn bus_remove_device(device: &Device) {
         return;
     };
     super::sysfs::remove_groups(device, bus.dev_groups());
-    if take_off_bus(device, &bus) {
-        device.put_for(Holder::BusList);
+    let key = device.state().on_bus.take();
+    if let Some(key) = key {
+        bus.0.devices.del(key);
     }
     dd::device_release_driver(device);
 }
 
-pub(crate) fn take_off_bus(device: &Device, bus: &Bus) -> bool {
+/// For a device whose last reference went while it was on the list.
+pub(crate) fn forget_device(device: &Device, bus: &Bus) {
     let key = device.state().on_bus.take();
-    let gone = key.and_then(|key| bus.0.devices.lock().remove(&key));
-    gone.is_some()
+    if let Some(key) = key {
+        bus.0.devices.forget(key);
+    }
 }

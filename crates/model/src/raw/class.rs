@@ -6,12 +6,13 @@ use core::fmt;
 
 use lastfd_sync::{Arc, Mutex};
 use rustc_hash::FxHashSet;
-use std::collections::BTreeMap;
 
 use super::device::{Device, Release};
+use super::klist::Klist;
 use super::sysfs::AttributeGroup;
 use super::uevent::UeventHook;
 use crate::errno::{Errno, Result};
+use crate::ledger::Holder;
 use crate::system::System;
 
 /// What a class gives to its devices (`struct class`).
@@ -42,7 +43,7 @@ pub struct Class(Arc<ClassInner>);
 struct ClassInner {
     name: Arc<str>,
     spec: ClassSpec,
-    devices: Mutex<BTreeMap<u64, Device>>,
+    devices: Klist,
     /// Names below `/sys/devices/virtual/CLASS`.
     virtual_names: Mutex<FxHashSet<Arc<str>>>,
 }
@@ -84,7 +85,7 @@ impl Class {
 
     /// Its devices, in the order they were added.
     pub fn devices(&self) -> Vec<Device> {
-        self.0.devices.lock().values().cloned().collect()
+        self.0.devices.devices()
     }
 
     pub(crate) fn dev_release(&self) -> Option<Release> {
@@ -99,7 +100,7 @@ impl Class {
         &self.0.spec.dev_groups
     }
 
-    pub(crate) fn list(&self) -> &Mutex<BTreeMap<u64, Device>> {
+    pub(crate) fn list(&self) -> &Klist {
         &self.0.devices
     }
 
@@ -108,8 +109,7 @@ impl Class {
     }
 
     pub(crate) fn dissolve(&self) {
-        let devices = core::mem::take(&mut *self.0.devices.lock());
-        drop(devices);
+        self.0.devices.dissolve();
     }
 }
 
@@ -125,7 +125,7 @@ pub fn class_register(system: &System, spec: ClassSpec) -> Result<Class> {
     let class = Class(Arc::new(ClassInner {
         name: Arc::clone(&name),
         spec,
-        devices: Mutex::new(BTreeMap::new()),
+        devices: Klist::new(Holder::ClassList),
         virtual_names: Mutex::new(FxHashSet::default()),
     }));
     classes.insert(name, class.clone());

@@ -3,11 +3,11 @@
 //! Follows `drivers/base/core.c`: `device_add`, `device_del` and the walks over
 //! children. The order of the steps is what this file is about.
 
-use core::ops::Bound;
+use core::panic::Location;
 
 use super::bus::{self, BusNotify};
 use super::class::Class;
-use super::device::{Device, DeviceState, device_lock};
+use super::device::{Device, device_lock};
 use super::devres::devres_release_all;
 use super::sysfs::AttributeGroup;
 use super::uevent::{UeventAction, kobject_uevent};
@@ -91,16 +91,12 @@ fn add(device: &Device) -> Result {
     }
     bus::bus_probe_device(device);
     if let Some(parent) = &parent {
-        device.get_for(Holder::ParentList);
-        let key = core.unique();
+        let key = parent.inner().children.add_tail(device);
         device.state().on_parent = Some(key);
-        parent.state().children.insert(key, device.clone());
     }
     if let Some(class) = &class {
-        device.get_for(Holder::ClassList);
-        let key = core.unique();
+        let key = class.list().add_tail(device);
         device.state().on_class = Some(key);
-        class.list().lock().insert(key, device.clone());
     }
     Ok(())
 }
@@ -161,16 +157,16 @@ pub fn device_del(device: &Device) {
     if let Some(bus) = &bus {
         bus.notify(BusNotify::DelDevice, device);
     }
-    if let Some(parent) = &parent
-        && take_off_parent(device, parent)
-    {
-        device.put_for(Holder::ParentList);
+    let (on_parent, on_class) = {
+        let mut state = device.state();
+        (state.on_parent.take(), state.on_class.take())
+    };
+    if let (Some(parent), Some(key)) = (&parent, on_parent) {
+        parent.inner().children.del(key);
     }
     devtmpfs::delete_node(device);
-    if let Some(class) = &class
-        && take_off_class(device, class)
-    {
-        device.put_for(Holder::ClassList);
+    if let (Some(class), Some(key)) = (&class, on_class) {
+        class.list().del(key);
     }
     // Drains whoever is inside a show or store.
     sysfs::remove_own_attributes(device);
@@ -203,18 +199,6 @@ pub fn device_unregister(device: &Device) {
     device.put_for(Holder::Creator);
 }
 
-fn take_off_parent(device: &Device, parent: &Device) -> bool {
-    let key = device.state().on_parent.take();
-    let gone = key.and_then(|key| parent.state().children.remove(&key));
-    gone.is_some()
-}
-
-fn take_off_class(device: &Device, class: &Class) -> bool {
-    let key = device.state().on_class.take();
-    let gone = key.and_then(|key| class.list().lock().remove(&key));
-    gone.is_some()
-}
-
 /// Unlinks a device whose last reference went while it was registered, so that
 /// nothing points to it any more. A kernel would have dangling pointers here.
 pub(crate) fn take_off_everything(device: &Device) {
@@ -222,19 +206,25 @@ pub(crate) fn take_off_everything(device: &Device) {
         let state = device.state();
         (state.parent.clone(), state.bus.clone(), state.class.clone())
     };
-    if let Some(parent) = &parent {
-        take_off_parent(device, parent);
+    let (on_parent, on_class, key, driver) = {
+        let mut state = device.state();
+        let lists = (state.on_parent.take(), state.on_class.take());
+        (
+            lists.0,
+            lists.1,
+            state.on_driver.take(),
+            state.driver.clone(),
+        )
+    };
+    if let (Some(parent), Some(key)) = (&parent, on_parent) {
+        parent.inner().children.forget(key);
     }
-    if let Some(class) = &class {
-        take_off_class(device, class);
+    if let (Some(class), Some(key)) = (&class, on_class) {
+        class.list().forget(key);
     }
     if let Some(bus) = &bus {
-        bus::take_off_bus(device, bus);
+        bus::forget_device(device, bus);
     }
-    let (key, driver) = {
-        let mut state = device.state();
-        (state.on_driver.take(), state.driver.clone())
-    };
     if let (Some(key), Some(driver)) = (key, driver) {
         let gone = driver.list().lock().remove(&key);
         drop(gone);
@@ -247,19 +237,6 @@ pub(crate) fn take_off_everything(device: &Device) {
     device.state().dead = true;
 }
 
-fn walk<R>(
-    device: &Device,
-    mut step: impl FnMut(&DeviceState) -> Option<Device>,
-    mut f: impl FnMut(&Device) -> Option<R>,
-) -> Option<R> {
-    loop {
-        let child = step(&device.state())?;
-        if let Some(found) = f(&child) {
-            return Some(found);
-        }
-    }
-}
-
 fn nonzero(value: i32) -> Option<i32> {
     (value != 0).then_some(value)
 }
@@ -268,33 +245,28 @@ fn nonzero(value: i32) -> Option<i32> {
 /// than 0, and returns that (`device_for_each_child`). Children may be removed
 /// meanwhile.
 pub fn device_for_each_child(device: &Device, mut f: impl FnMut(&Device) -> i32) -> i32 {
-    let mut from = Bound::Unbounded;
-    let next = move |state: &DeviceState| {
-        let (key, child) = state.children.range((from, Bound::Unbounded)).next()?;
-        from = Bound::Excluded(*key);
-        Some(child.clone())
-    };
-    walk(device, next, |child| nonzero(f(child))).unwrap_or(0)
+    let children = &device.inner().children;
+    children.each(|child| nonzero(f(child))).unwrap_or(0)
 }
 
 /// As [`device_for_each_child`], last added first
 /// (`device_for_each_child_reverse`).
 pub fn device_for_each_child_reverse(device: &Device, mut f: impl FnMut(&Device) -> i32) -> i32 {
-    let mut to = Bound::Unbounded;
-    let next = move |state: &DeviceState| {
-        let (key, child) = state.children.range((Bound::Unbounded, to)).next_back()?;
-        to = Bound::Excluded(*key);
-        Some(child.clone())
-    };
-    walk(device, next, |child| nonzero(f(child))).unwrap_or(0)
+    let children = &device.inner().children;
+    children
+        .each_reverse(|child| nonzero(f(child)))
+        .unwrap_or(0)
 }
 
 /// The child of this name, with a reference taken
 /// (`device_find_child_by_name`).
 #[track_caller]
 pub fn device_find_child_by_name(device: &Device, name: &str) -> Option<Device> {
-    let children: Vec<Device> = device.state().children.values().cloned().collect();
-    let found = children.into_iter().find(|child| &*child.name() == name)?;
-    found.get_for(Holder::Get);
-    Some(found)
+    let place = Location::caller();
+    device.inner().children.each(|child| {
+        (&*child.name() == name).then(|| {
+            child.get_at(Holder::Get, place);
+            child.clone()
+        })
+    })
 }

@@ -2,6 +2,8 @@
 //!
 //! Follows `drivers/base/dd.c`.
 
+use core::panic::Location;
+
 use super::bus::{Bus, BusNotify};
 use super::device::{Device, device_lock};
 use super::devres::devres_release_all;
@@ -265,14 +267,17 @@ fn release_driver_locked(device: &Device) {
 #[track_caller]
 pub(crate) fn driver_detach(driver: &Driver) {
     loop {
+        // Counted under the list's lock: an unbind under way takes the device
+        // off the list before it can go.
         let last = {
             let devices = driver.list().lock();
-            devices.last_key_value().map(|(_, device)| device.clone())
+            let last = devices.last_key_value();
+            last.map(|(_, device)| (device.clone(), device.count_up()))
         };
-        let Some(device) = last else {
+        let Some((device, count)) = last else {
             return;
         };
-        device.get_for(Holder::Call);
+        device.tell_taken(count, Holder::Call, Location::caller());
         let deadlocked = {
             let lock = device_lock(&device);
             if lock.is_held() && device.driver().as_ref() == Some(driver) {

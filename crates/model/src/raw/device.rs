@@ -7,7 +7,6 @@ use core::any::Any;
 use core::fmt;
 use core::panic::Location;
 use core::sync::atomic::Ordering;
-use std::collections::BTreeMap;
 
 use lastfd_sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 use lastfd_sync::thread;
@@ -18,12 +17,13 @@ use super::bus::Bus;
 use super::class::{Class, GlueDirectory};
 use super::devres::DevresList;
 use super::driver::Driver;
+use super::klist::Klist;
 use super::platform::PlatformData;
 use super::sysfs::{AttributeDirectory, AttributeGroup};
 use super::uevent::UeventHook;
 use crate::errno::Result;
 use crate::event::{DeviceRef, EventKind, SplatKind};
-use crate::ledger::Holder;
+use crate::ledger::{Holder, Place};
 use crate::system::{Core, System};
 
 /// A release callback: frees what the device is embedded in.
@@ -114,6 +114,8 @@ pub(crate) struct DeviceInner {
     lock: DeviceLock,
     pub(crate) devres: Mutex<DevresList>,
     pub(crate) attributes: Mutex<AttributeDirectory>,
+    /// p->klist_children.
+    pub(crate) children: Klist,
     state: Mutex<DeviceState>,
 }
 
@@ -145,8 +147,6 @@ pub(crate) struct DeviceState {
     pub(crate) on_bus: Option<u64>,
     pub(crate) on_class: Option<u64>,
     pub(crate) on_driver: Option<u64>,
-    /// p->klist_children.
-    pub(crate) children: BTreeMap<u64, Device>,
     /// The names in its directory.
     pub(crate) names: FxHashSet<Arc<str>>,
     /// Directories between it and its children of a class.
@@ -319,34 +319,48 @@ impl Device {
         }
     }
 
-    /// lib/refcount.c: refcount_add on a saturating count.
+    /// Takes a reference: refcount_inc of lib/refcount.c.
     #[track_caller]
     pub(crate) fn get_for(&self, holder: Holder) {
-        let before = self
-            .0
+        self.get_at(holder, Location::caller());
+    }
+
+    /// As [`get_for`](Device::get_for), with the place given.
+    pub(crate) fn get_at(&self, holder: Holder, place: Place) {
+        let count = self.count_up();
+        self.tell_taken(count, holder, place);
+    }
+
+    /// The half of [`get_for`](Device::get_for) that may be done with a lock
+    /// held: counts, and gives the count, or None if it was 0.
+    pub(crate) fn count_up(&self) -> Option<u32> {
+        let up = |count: u32| (count != 0).then(|| count.saturating_add(1));
+        self.0
             .kref
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |count| {
-                (count != 0).then(|| count.saturating_add(1))
-            });
-        match before {
-            Ok(before) => {
-                let place = Location::caller();
-                if self.0.core.books.is_on() {
-                    let books = &self.0.core.books;
-                    books.take_reference(self.device_ref(), holder.clone(), place);
-                }
-                self.0.core.emit_at(place, || EventKind::RefTaken {
-                    device: self.device_ref(),
-                    count: before.saturating_add(1),
-                    holder,
-                });
-            }
-            Err(_) => self.0.core.splat(
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, up)
+            .ok()
+            .and_then(up)
+    }
+
+    /// The other half: tells.
+    pub(crate) fn tell_taken(&self, count: Option<u32>, holder: Holder, place: Place) {
+        let Some(count) = count else {
+            self.0.core.splat(
                 SplatKind::Refcount,
                 Some(self.device_ref()),
                 "addition on 0; a released device is used again",
-            ),
+            );
+            return;
+        };
+        if self.0.core.books.is_on() {
+            let books = &self.0.core.books;
+            books.take_reference(self.device_ref(), holder.clone(), place);
         }
+        self.0.core.emit_at(place, || EventKind::RefTaken {
+            device: self.device_ref(),
+            count,
+            holder,
+        });
     }
 
     /// lib/refcount.c: refcount_sub_and_test; the last one releases.
@@ -433,7 +447,6 @@ impl Device {
                 state.release.take(),
                 state.driver.take(),
                 (state.drvdata.take(), state.platdata.take()),
-                core::mem::take(&mut state.children),
                 core::mem::take(&mut state.groups),
                 core::mem::take(&mut state.glue),
                 state.in_directory.take(),
@@ -441,6 +454,7 @@ impl Device {
             )
         };
         drop(gone);
+        self.0.children.dissolve();
         let devres = core::mem::take(&mut *self.0.devres.lock());
         drop(devres);
         let attributes = core::mem::take(&mut *self.0.attributes.lock());
@@ -474,6 +488,7 @@ pub fn device_initialize(system: &System, spec: DeviceSpec) -> Device {
         },
         devres: Mutex::new(DevresList::default()),
         attributes: Mutex::new(AttributeDirectory::default()),
+        children: Klist::new(Holder::ParentList),
         state: Mutex::new(DeviceState {
             name: spec.name.map(Arc::from),
             parent: spec.parent,
@@ -495,7 +510,6 @@ pub fn device_initialize(system: &System, spec: DeviceSpec) -> Device {
             on_bus: None,
             on_class: None,
             on_driver: None,
-            children: BTreeMap::new(),
             names: FxHashSet::default(),
             glue: Vec::new(),
             in_directory: None,

@@ -165,16 +165,12 @@ fn glue_leave(parent: &Device, class: &Class, name: &Arc<str>) {
 
 /// fs/kernfs/dir.c: kernfs_remove drains and removes the whole subtree.
 fn lose_directory(device: &Device) {
-    let children: Vec<Device> = {
-        let mut state = device.state();
-        if !state.has_directory {
-            return;
-        }
-        state.has_directory = false;
-        state.children.values().cloned().collect()
-    };
-    super::sysfs::remove_all_attributes(device);
-    for child in children {
-        lose_directory(&child);
+    if !core::mem::take(&mut device.state().has_directory) {
+        return;
     }
+    super::sysfs::remove_all_attributes(device);
+    device.inner().children.each(|child| {
+        lose_directory(child);
+        None::<()>
+    });
 }

@@ -17,6 +17,7 @@ mod devres_group;
 mod devres_memory;
 mod devtmpfs;
 mod driver;
+mod klist;
 mod kobject;
 mod platform;
 mod registry;
