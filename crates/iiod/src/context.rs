@@ -61,6 +61,11 @@ impl ContextDevice {
         &self.device
     }
 
+    /// context.c: iio_context_find_device
+    pub(crate) fn is_called(&self, name: &str) -> bool {
+        self.id == name || self.label.as_deref() == Some(name) || self.name.as_deref() == Some(name)
+    }
+
     pub(crate) fn is_gone(&self) -> bool {
         tree::is_gone(&self.device)
     }
@@ -115,13 +120,13 @@ impl Context {
         self.devices.iter().map(|device| &**device)
     }
 
-    /// context.c: iio_context_find_device
     pub(crate) fn find(&self, name: &str) -> Option<&Arc<ContextDevice>> {
-        self.devices.iter().find(|device| {
-            device.id == name
-                || device.label.as_deref() == Some(name)
-                || device.name.as_deref() == Some(name)
-        })
+        self.devices.iter().find(|device| device.is_called(name))
+    }
+
+    fn same(&self, device: &Device) -> Option<Arc<ContextDevice>> {
+        let same = self.devices.iter().find(|seen| seen.device == *device);
+        same.cloned()
     }
 }
 
@@ -151,27 +156,31 @@ impl Catalogue {
 
     /// The devices of now, and, if those are kept, those of before.
     pub(crate) fn current(&self) -> Context {
-        let mut known = self.seen.lock().clone();
-        let mut devices: Vec<_> = tree::devices(&self.system)
-            .into_iter()
-            .map(|(id, device)| {
-                let same = |seen: &Arc<ContextDevice>| seen.device == device;
-                match known.devices.iter().find(|seen| same(seen)) {
-                    Some(seen) => Arc::clone(seen),
-                    // Reads attributes, so not under the lock.
-                    None => Arc::new(ContextDevice::scan(id, device)),
-                }
-            })
-            .collect();
+        let known = self.seen.lock().clone();
+        // Looking at a device reads its attributes, so not under the lock.
+        let scanned = tree::devices(&self.system).into_iter().map(|(id, device)| {
+            let seen = known.same(&device);
+            seen.unwrap_or_else(|| Arc::new(ContextDevice::scan(id, device)))
+        });
+        let mut devices: Vec<_> = scanned.collect();
+        let mut seen = self.seen.lock();
+        for device in &mut devices {
+            // Another connection may have been faster.
+            if let Some(first) = seen.same(&device.device) {
+                *device = first;
+            }
+        }
         if self.keep_gone {
-            known
-                .devices
-                .retain(|seen| seen.is_gone() && devices.iter().all(|new| new.id != seen.id));
-            devices.append(&mut known.devices);
+            let gone = seen.devices.iter().filter(|seen| seen.is_gone());
+            let gone: Vec<_> = gone
+                .filter(|gone| devices.iter().all(|new| new.id != gone.id))
+                .cloned()
+                .collect();
+            devices.extend(gone);
             devices.sort_by(|a, b| a.id.cmp(&b.id));
         }
         let context = Context { devices };
-        *self.seen.lock() = context.clone();
+        *seen = context.clone();
         context
     }
 }

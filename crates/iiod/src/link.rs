@@ -2,7 +2,7 @@
 
 use lastfd_sync::atomic::{AtomicBool, Ordering};
 use lastfd_sync::{Arc, Clock, Ktime, WaitError, WaitQueue, Wake, wait_event};
-use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno as OsError;
 use std::io::{self, Read, Write};
@@ -33,6 +33,11 @@ pub trait Link: Read + Write {
         deadline: Option<Ktime>,
         ready: &mut dyn FnMut() -> bool,
     ) -> io::Result<Waited>;
+
+    /// Whether the client has closed its side, or died. Asked while data is sent to it.
+    fn is_hung_up(&mut self) -> bool {
+        false
+    }
 }
 
 /// Any pair of streams, for tests: a wait does not see the client go away.
@@ -141,7 +146,6 @@ impl Link for Socket {
             if deadline.is_some_and(|deadline| clock.now() >= deadline) {
                 break Waited::TimedOut;
             }
-            let gone = PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR;
             let mut fds = [
                 PollFd::new(&*self.stream, PollFlags::RDHUP),
                 PollFd::new(&doorbell.event, PollFlags::IN),
@@ -150,7 +154,7 @@ impl Link for Socket {
                 Ok(_) | Err(OsError::INTR) => {}
                 Err(error) => return Err(error.into()),
             }
-            if fds[0].revents().intersects(gone) {
+            if fds[0].revents().intersects(GONE) {
                 break Waited::HungUp;
             }
             heard = fds[1].revents().contains(PollFlags::IN);
@@ -160,7 +164,16 @@ impl Link for Socket {
         }
         Ok(waited)
     }
+
+    fn is_hung_up(&mut self) -> bool {
+        let mut fds = [PollFd::new(&*self.stream, PollFlags::RDHUP)];
+        let now = Timespec::default();
+        poll(&mut fds, Some(&now)).is_ok() && fds[0].revents().intersects(GONE)
+    }
 }
+
+/// What `poll` tells of a client that has closed its side, or died.
+const GONE: PollFlags = PollFlags::RDHUP.union(PollFlags::HUP).union(PollFlags::ERR);
 
 /// Wakes a thread that sits in `poll`.
 #[derive(Debug)]

@@ -387,10 +387,10 @@ impl<'a, L: Link> Session<'a, L> {
         Ok(())
     }
 
-    fn position(&self, device: &Arc<ContextDevice>) -> Option<usize> {
+    fn position(&self, device: &ContextDevice) -> Option<usize> {
         self.buffers
             .iter()
-            .position(|buffer| Arc::ptr_eq(buffer.device(), device))
+            .position(|buffer| buffer.device().device() == device.device())
     }
 
     fn open(&mut self, device: &str, samples: u64, mask: &str, cyclic: bool) -> Result {
@@ -416,12 +416,12 @@ impl<'a, L: Link> Session<'a, L> {
     }
 
     fn close(&mut self, name: &str) -> Result {
-        let device = Arc::clone(self.context().find(name).ok_or(Errno::ENODEV)?);
-        let closed = self.position(&device).map(|at| self.buffers.remove(at));
-        // Of a device that has gone, the answer says so; it is closed all the same.
-        if self.hides(&device) {
-            return Err(Errno::ENODEV);
-        }
+        // The buffer may be of a device that has gone and that a new description is
+        // without: it is closed, whatever the answer.
+        let buffers = &mut self.buffers;
+        let at = buffers.iter().rposition(|b| b.device().is_called(name));
+        let closed = at.map(|at| buffers.remove(at));
+        self.device(name)?;
         closed.map(drop).ok_or(Errno::ENXIO)
     }
 
@@ -452,6 +452,9 @@ impl<'a, L: Link> Session<'a, L> {
         }
         let mut first = true;
         while left >= buffer.sample_size() {
+            if self.link.is_hung_up() {
+                return Ok(Next::End);
+            }
             let timeout = self.shared.timeout.load(Ordering::Relaxed);
             match buffer.refill(self.link, timeout)? {
                 Refill::Full => {}

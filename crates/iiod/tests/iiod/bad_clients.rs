@@ -101,6 +101,19 @@ fn a_client_that_dies_while_data_comes_leaves_nothing() {
 }
 
 #[test]
+fn half_closing_ends_a_read_that_never_has_to_wait() {
+    let bench = bench();
+    let mut client = bench.client();
+    client.ask("OPEN iio:device0 4096 00000007", "0\n");
+    client.send("READBUF iio:device0 4000000000\r\n");
+    client.half_close();
+    // The server closes; it does not send what is left.
+    client.drain();
+    bench.tree.adc.source.wait_for_open(0);
+    bench.nothing_is_left();
+}
+
+#[test]
 fn a_client_that_takes_nothing_stops_only_itself() {
     let bench = bench();
     let before = bench.client();

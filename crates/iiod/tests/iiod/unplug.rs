@@ -110,6 +110,20 @@ fn a_buffer_that_nobody_reads_holds_the_file_until_its_close() {
 }
 
 #[test]
+fn a_buffer_that_a_new_description_is_without_can_still_be_closed() {
+    let tree = Tree::new();
+    let server = serve(&tree.system, UnplugAnswers::Enodev);
+    let mut client = Client::new(&server);
+    client.ask("OPEN iio:device0 16 00000001", "0\n");
+    tree.unplug();
+    assert!(!client.description().contains("lastfd-adc"));
+    client.ask("READBUF iio:device0 16", "-19\n");
+    client.ask("CLOSE iio:device0", "-19\n");
+    tree.adc.source.wait_for_open(0);
+    client.finish();
+}
+
+#[test]
 fn a_connection_does_not_take_a_new_device_for_the_old_one() {
     let mut tree = Tree::new();
     let server = serve(&tree.system, UnplugAnswers::Enodev);
