@@ -1,0 +1,12 @@
+//! The raw face, as drivers, programs and the removal of a device see it.
+
+mod attributes;
+mod blocked_calls;
+mod buffers;
+mod events;
+mod kernel_traces;
+mod layout;
+mod registration;
+mod rig;
+mod triggers;
+mod unplug_table;
