@@ -145,7 +145,8 @@ impl Clock {
 
     /// Runs `f` at `at`, or as soon as possible if that is past. Callbacks run in the
     /// order of their times, and of their creation where those are equal. A callback
-    /// that blocks delays the others; one that panics ends alone.
+    /// that blocks delays the others; one that panics ends alone. A callback that holds
+    /// the clock keeps it alive until it has run or is cancelled.
     pub fn schedule(&self, at: Ktime, f: impl FnOnce() + Send + 'static) -> TimerHandle {
         self.handle.core.schedule(at, Box::new(f))
     }

@@ -120,7 +120,8 @@ fn a_slot_taken_over_from_an_ended_thread_is_waited_for() {
         device.unplug();
         device.free();
         reader.join().unwrap();
-        assert!(domain.slots() <= 2);
+        // Three if the ended thread was not seen to have ended.
+        assert!(domain.slots() <= 3);
     });
 }
 
