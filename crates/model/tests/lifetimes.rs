@@ -273,3 +273,45 @@ fn every_step_of_device_add_that_fails_is_unwound() {
         }
     }
 }
+
+#[test]
+fn a_uevent_carries_the_kernels_keys_in_the_kernels_order() {
+    let system = System::new();
+    let events = system.record();
+    let class = class_create(&system, "demo").unwrap();
+    let devt = alloc_chrdev_region(&system, "demo").unwrap();
+    let spec = DeviceSpec {
+        name: Some("demo0".into()),
+        class: Some(class.clone()),
+        devt: Some(devt),
+        release: Some(no_release()),
+        ..DeviceSpec::default()
+    };
+    let device = device_initialize(&system, spec);
+    device_add(&device).unwrap();
+    assert_eq!(system.dev_node("demo0").unwrap().devt, devt);
+    device_unregister(&device);
+    assert!(system.dev_node("demo0").is_none());
+    class_destroy(&system, &class);
+    let envs: Vec<String> = events
+        .events()
+        .iter()
+        .filter_map(|event| match &event.kind {
+            EventKind::Uevent { env, .. } => Some(env),
+            _ => None,
+        })
+        .map(|env| {
+            let pairs = env.iter().map(|(key, value)| format!("{key}={value}"));
+            pairs.collect::<Vec<_>>().join(" ")
+        })
+        .collect();
+    let place = "DEVPATH=/devices/virtual/demo/demo0 SUBSYSTEM=demo";
+    let number = "MAJOR=254 MINOR=0 DEVNAME=demo0";
+    assert_eq!(
+        envs,
+        [
+            format!("ACTION=add {place} {number} SEQNUM=1"),
+            format!("ACTION=remove {place} {number} SEQNUM=2"),
+        ]
+    );
+}

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use lastfd_sync::atomic::AtomicU64;
 use lastfd_sync::{Arc, Mutex};
 use rustc_hash::FxHashSet;
 
@@ -26,6 +27,8 @@ pub(crate) struct Registry {
     pub(crate) majors: Mutex<BTreeMap<u32, Arc<str>>>,
     pub(crate) debugfs: Mutex<BTreeMap<Arc<str>, Arc<DebugfsFile>>>,
     pub(crate) platform: Mutex<Option<Arc<Platform>>>,
+    /// How many uevents were sent (uevent_seqnum).
+    pub(crate) uevent_seqnum: AtomicU64,
     /// Devices that are there for the System's own sake, and are no leak.
     infrastructure: Mutex<BTreeSet<u64>>,
 }

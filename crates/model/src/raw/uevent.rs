@@ -4,6 +4,7 @@
 
 use core::fmt;
 use core::str::FromStr;
+use core::sync::atomic::Ordering;
 
 use lastfd_sync::Arc;
 
@@ -164,6 +165,13 @@ pub fn kobject_uevent(device: &Device, action: UeventAction, more: UeventEnv) {
     }
     let mut env = environment(device, action);
     env.extend(more);
+    let seqnum = device
+        .core()
+        .registry
+        .uevent_seqnum
+        .fetch_add(1, Ordering::Relaxed)
+        + 1;
+    env.push(("SEQNUM".to_owned(), seqnum.to_string()));
     device.core().emit(|| EventKind::Uevent {
         device: device.device_ref(),
         action,
