@@ -8,10 +8,12 @@
 //! `trigger/iio-trig-hrtimer.c`.
 //!
 //! Two faces over one implementation: [`raw`] has the kernel's calls under the
-//! kernel's names.
+//! kernel's names; drivers are written as a [`Driver`] registered by a
+//! [`Builder`].
 #![forbid(unsafe_code)]
 
 mod channel;
+mod driver;
 mod event;
 mod kfifo;
 mod layout;
@@ -22,6 +24,7 @@ mod types;
 mod value;
 
 pub use channel::{ChannelSpec, EventSpec, ExtInfo, ExtInfoRead, ExtInfoWrite, ScanType};
+pub use driver::{Builder, Driver, Iio, IioRef, Registered};
 pub use event::{IioEvent, IioEventKind};
 pub use layout::{ScanMask, compute_scan_bytes};
 pub use naming::attribute_name;

@@ -252,6 +252,9 @@ pub(crate) fn parse_written(text: &[u8], format: Format) -> Result<(i32, i32)> {
 mod tests {
     use super::*;
 
+    /// The whole part and the fraction, or the error.
+    type Parsed = Result<(i32, i32)>;
+
     #[test]
     fn every_format_prints_as_the_kernel_prints_it() {
         let table: &[(Value, &str)] = &[
@@ -311,7 +314,7 @@ mod tests {
     fn every_written_number_is_read_as_the_kernel_reads_it() {
         const MICRO: i32 = 100_000;
         const NANO: i32 = 100_000_000;
-        let table: &[(&[u8], i32, Result<(i32, i32)>)] = &[
+        let table: &[(&[u8], i32, Parsed)] = &[
             (b"1", MICRO, Ok((1, 0))),
             (b"1\n", MICRO, Ok((1, 0))),
             (b"1\0", MICRO, Ok((1, 0))),
@@ -345,7 +348,7 @@ mod tests {
 
     #[test]
     fn the_drivers_format_decides_how_a_write_is_read() {
-        let table: &[(&[u8], Format, Result<(i32, i32)>)] = &[
+        let table: &[(&[u8], Format, Parsed)] = &[
             (b"-6.02 dB\n", Format::IntPlusMicroDb, Ok((-6, 20_000))),
             (b"3dB", Format::IntPlusMicroDb, Ok((3, 0))),
             (b"K\n", Format::Char, Ok((75, 0))),

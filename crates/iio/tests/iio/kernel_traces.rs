@@ -55,15 +55,24 @@ fn l1_a_managed_device_that_nobody_holds_goes_with_its_parents_driver() {
     assert!(iio.dev().devt().is_none(), "no buffer, no events, no node");
     // The release of the IIO device lies between A3 and A2.
     let order = Arc::clone(&log);
-    let _listener = rig.system.subscribe(Arc::new(move |event: &lastfd_model::Event| {
-        if let EventKind::Released { device } = &event.kind {
-            order.lock().push(format!("RELEASE {device}"));
-        }
-    }));
+    let _listener = rig
+        .system
+        .subscribe(Arc::new(move |event: &lastfd_model::Event| {
+            if let EventKind::Released { device } = &event.kind {
+                order.lock().push(format!("RELEASE {device}"));
+            }
+        }));
     rig.unplug();
     assert_eq!(
         *log.lock(),
-        ["A4", "A3", "RELEASE iio:device0", "A2", "A1", "RELEASE dummy.0"]
+        [
+            "A4",
+            "A3",
+            "RELEASE iio:device0",
+            "A2",
+            "A1",
+            "RELEASE dummy.0"
+        ]
     );
     assert!(iio.dev().is_released());
     assert_eq!(rig.finish(), [""; 0]);
@@ -81,7 +90,10 @@ fn l2_an_extra_reference_keeps_the_device_but_not_its_callbacks() {
     assert!(iio.has_info());
     rig.unplug();
     assert_eq!(*log.lock(), ["A4", "A3", "A2", "A1"]);
-    assert!(rig.hardware.is_released(), "the parent does not wait for it");
+    assert!(
+        rig.hardware.is_released(),
+        "the parent does not wait for it"
+    );
     assert_eq!(kref_read(iio.dev()), 1);
     assert!(!iio.has_info());
     assert!(!iio_device_is_registered(&iio));
@@ -121,9 +133,7 @@ fn l4_an_open_file_keeps_the_device_and_gets_enodev() {
     let iio = rig.iio();
     assert_eq!(kref_read(iio.dev()), 4);
     assert_eq!(kref_read(&rig.hardware), 5);
-    let file = rig
-        .open(OpenFlags::RDONLY | OpenFlags::NONBLOCK)
-        .unwrap();
+    let file = rig.open(OpenFlags::RDONLY | OpenFlags::NONBLOCK).unwrap();
     assert_eq!(kref_read(iio.dev()), 5);
     assert_eq!(rig.open(OpenFlags::RDONLY).err(), Some(Errno::EBUSY));
     assert_eq!(kref_read(iio.dev()), 5);

@@ -3,7 +3,7 @@
 use lastfd_chrdev::{OpenFile, OpenFlags, open};
 use lastfd_iio::raw::*;
 use lastfd_iio::*;
-use lastfd_model::raw::*;
+use lastfd_model::raw::{Driver, *};
 use lastfd_model::{EventKind, Recording, Result, System};
 use lastfd_sync::{Arc, Clock, Mutex};
 
@@ -106,11 +106,13 @@ impl Rig {
         driver_unregister(&self.driver);
         let leaked = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&leaked);
-        let subscription = self.system.subscribe(Arc::new(move |event: &lastfd_model::Event| {
-            if let EventKind::Leak { text, .. } = &event.kind {
-                seen.lock().push(text.to_string());
-            }
-        }));
+        let subscription = self
+            .system
+            .subscribe(Arc::new(move |event: &lastfd_model::Event| {
+                if let EventKind::Leak { text, .. } = &event.kind {
+                    seen.lock().push(text.to_string());
+                }
+            }));
         let Rig {
             system,
             clock,
@@ -122,8 +124,8 @@ impl Rig {
         drop((hardware, record, driver, iio));
         drop(system);
         drop((subscription, clock));
-        let leaked = leaked.lock().clone();
-        leaked
+        let leaked = leaked.lock();
+        leaked.clone()
     }
 }
 

@@ -114,9 +114,7 @@ struct Held {
 impl Held {
     fn new(fd: Fd) -> Held {
         let rig = Rig::buffering();
-        let chrdev = rig
-            .open(OpenFlags::RDWR | OpenFlags::LARGEFILE)
-            .unwrap();
+        let chrdev = rig.open(OpenFlags::RDWR | OpenFlags::LARGEFILE).unwrap();
         let extra = match fd {
             Fd::Chrdev => None,
             Fd::Buffer => Some(chrdev.ioctl_file(IIO_BUFFER_GET_FD_IOCTL, 0).unwrap()),
@@ -161,9 +159,7 @@ impl Held {
                 let asked = PollMask::IN | PollMask::PRI | PollMask::OUT;
                 file.poll(asked, Some(Duration::ZERO)).to_string()
             }
-            "poll events=0" => file
-                .poll(PollMask::NONE, Some(Duration::ZERO))
-                .to_string(),
+            "poll events=0" => file.poll(PollMask::NONE, Some(Duration::ZERO)).to_string(),
             "epoll add+wait" => {
                 assert!(file.can_poll(), "epoll takes the descriptor");
                 file.try_poll(&mut PollTable::new(PollMask::IN)).to_string()
@@ -307,7 +303,11 @@ fn a_device_made_while_the_old_one_is_held_gets_the_next_number() {
     drop(held.chrdev);
     let third = platform_device_alloc(&held.rig.system, "dummy", PlatformId::Id(2)).unwrap();
     platform_device_add(&third).unwrap();
-    assert_eq!(&*held.rig.iio().dev().name(), "iio:device0", "free at close");
+    assert_eq!(
+        &*held.rig.iio().dev().name(),
+        "iio:device0",
+        "free at close"
+    );
     platform_device_unregister(&third);
 }
 
