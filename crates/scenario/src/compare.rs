@@ -84,7 +84,16 @@ fn edits(golden: &[String], trace: &[String]) -> Vec<Edit> {
     edits
 }
 
+/// Differences larger than this are shown as a whole, not searched for what both have.
+const LARGEST_SEARCH: usize = 4_000_000;
+
 fn inner_edits(golden: &[String], trace: &[String]) -> Vec<Edit> {
+    if golden.len().saturating_mul(trace.len()) > LARGEST_SEARCH {
+        let missing = golden.iter().cloned().map(Edit::Missing);
+        return missing
+            .chain(trace.iter().cloned().map(Edit::Extra))
+            .collect();
+    }
     // common[i][j]: how much golden[i..] and trace[j..] have in common.
     let mut common = vec![vec![0u32; trace.len() + 1]; golden.len() + 1];
     for i in (0..golden.len()).rev() {

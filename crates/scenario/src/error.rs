@@ -72,7 +72,7 @@ impl fmt::Display for ParseError {
             self.file, self.line, self.column, self.message
         )?;
         writeln!(f, " {margin} |")?;
-        writeln!(f, " {number} | {}", self.source)?;
+        writeln!(f, " {number} | {}", self.source.trim_end())?;
         write!(f, " {margin} | {before}{}", "^".repeat(self.width.max(1)))?;
         if let Some(hint) = &self.hint {
             write!(f, "\n {margin} = {hint}")?;
@@ -89,8 +89,8 @@ pub(crate) fn closest<'a>(
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
     let allowed = match word.len() {
-        0 => return None,
-        1..=3 => 1,
+        0 | 1 => return None,
+        2 | 3 => 1,
         4..=7 => 2,
         8..=40 => 4,
         _ => return None,

@@ -19,6 +19,16 @@ const OPEN_FLAGS: &[(&str, u32)] = &[
     ("O_CLOEXEC", 0o2_000_000),
 ];
 
+const BUILT_IN_ACTIONS: &[&str] = &[
+    "act",
+    "act_b",
+    "act_state",
+    "act_put",
+    "act_unregister",
+    "kact",
+];
+
+/// The operands of one statement, and what they may speak of.
 pub(crate) struct Operands<'a> {
     pub(crate) place: Place<'a>,
     pub(crate) names: &'a [Defined],
@@ -360,13 +370,18 @@ impl Operands<'_> {
         fits: impl Fn(Kind) -> bool,
     ) -> Result<Arg, ParseError> {
         let Some(&id) = self.index.get(word) else {
-            let near = closest(
-                word,
-                self.names
-                    .iter()
-                    .filter(|d| fits(d.name.kind))
-                    .map(|d| d.name.text.as_str()),
-            );
+            let named = self.names.iter().filter(|d| fits(d.name.kind));
+            let built_in: &[&str] = match param {
+                Param::Action => BUILT_IN_ACTIONS,
+                _ => &[],
+            };
+            let candidates = named
+                .map(|d| d.name.text.as_str())
+                .chain(built_in.iter().copied());
+            let near = match param {
+                Param::Value if Errno::from_name(word).is_some() => Some(format!("-{word}")),
+                _ => closest(word, candidates).map(str::to_owned),
+            };
             return Err(self.place.fault_with_hint(
                 span,
                 format!("expected {}, but `{word}` is not defined", param.expects()),
@@ -389,12 +404,15 @@ impl Operands<'_> {
             || defined.name.kind.is_body()
             || defined.line < self.place.line;
         if !known_by_then {
+            let when = match defined.line == self.place.line {
+                true => "by this line itself".to_owned(),
+                false => format!("only on line {}", defined.line),
+            };
             return Err(self.place.fault(
                 span,
                 format!(
-                    "expected {}, but `{word}` is defined only on line {}",
-                    param.expects(),
-                    defined.line
+                    "expected {}, but `{word}` is defined {when}",
+                    param.expects()
                 ),
             ));
         }

@@ -48,19 +48,29 @@ pub(crate) struct Place<'a> {
 }
 
 impl<'a> Place<'a> {
+    fn text(self) -> &'a str {
+        let line = self.source.lines.get(self.line - 1);
+        line.copied().unwrap_or_default()
+    }
+
     pub(crate) fn fault(self, span: Span, message: impl Into<String>) -> ParseError {
         ParseError {
             file: self.source.file.to_owned(),
             line: self.line,
             column: span.start + 1,
             width: span.end.saturating_sub(span.start),
+            // A terminal must not obey what it shows.
             source: self
-                .source
-                .lines
-                .get(self.line - 1)
-                .copied()
-                .unwrap_or_default()
-                .to_owned(),
+                .text()
+                .chars()
+                .map(|c| {
+                    if c.is_control() && c != '\t' {
+                        '\u{fffd}'
+                    } else {
+                        c
+                    }
+                })
+                .collect(),
             message: message.into(),
             hint: None,
         }
@@ -80,8 +90,7 @@ impl<'a> Place<'a> {
 
     /// Just past the end of the line.
     pub(crate) fn end(self) -> Span {
-        let line = self.source.lines.get(self.line - 1).copied();
-        let end = line.unwrap_or_default().trim_end().chars().count();
+        let end = self.text().trim_end().chars().count();
         Span {
             start: end,
             end: end + 1,
