@@ -3,7 +3,8 @@
 //! As in `iiod`, a device is looked at once, when it is first seen: the description, the
 //! channels and the scales do not change after that.
 
-use crate::channel::{self, Channel};
+use crate::channel::Channel;
+use crate::discovery::{self, Files};
 use crate::tree::{self, Place};
 use lastfd_model::System;
 use lastfd_model::raw::Device;
@@ -38,7 +39,7 @@ impl ContextDevice {
             id: &id,
             device: &device,
         };
-        let (channels, mut attributes) = channel::discover(&files);
+        let (channels, mut attributes) = discovery::discover(&files);
         // local.c: device_attrs_blacklist, add_attr_to_device
         attributes.retain(|name| !matches!(name.as_str(), "dev" | "uevent" | "name" | "label"));
         let mut buffer_attributes = tree::names_in(&device, "buffer");
@@ -46,8 +47,8 @@ impl ContextDevice {
         buffer_attributes
             .retain(|name| !matches!(name.as_str(), "length" | "enable" | "watermark"));
         ContextDevice {
-            name: channel::Files::read(&files, "name"),
-            label: channel::Files::read(&files, "label"),
+            name: files.read("name"),
+            label: files.read("label"),
             channels,
             attributes,
             buffer_attributes,
@@ -91,7 +92,7 @@ struct DeviceFiles<'a> {
     device: &'a Device,
 }
 
-impl channel::Files for DeviceFiles<'_> {
+impl Files for DeviceFiles<'_> {
     fn own(&self) -> &[String] {
         &self.own
     }

@@ -27,6 +27,7 @@ mod buffer;
 mod channel;
 mod command;
 mod context;
+mod discovery;
 mod help;
 mod input;
 mod link;
@@ -36,6 +37,7 @@ mod reply;
 mod server;
 mod session;
 mod tree;
+mod value;
 mod xml;
 
 pub use link::{Link, Plain, Waited};
