@@ -110,6 +110,14 @@ impl Client {
         self.stream.shutdown(Shutdown::Write).expect("half closed");
     }
 
+    /// Whether there is something to take now.
+    pub(crate) fn has_answer(&self) -> bool {
+        self.stream.set_nonblocking(true).expect("set");
+        let answer = self.stream.peek(&mut [0]).is_ok();
+        self.stream.set_nonblocking(false).expect("set");
+        answer
+    }
+
     /// Takes whatever comes until the server closes.
     pub(crate) fn drain(&mut self) {
         let mut bytes = [0; 4096];

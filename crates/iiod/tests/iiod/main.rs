@@ -2,6 +2,7 @@
 
 mod bad_clients;
 mod client;
+mod devices;
 mod raw_sessions;
 mod requests;
 mod stock_clients;

@@ -45,12 +45,28 @@ fn with_zero_padding(mut reply: Vec<u8>) -> Vec<u8> {
     reply
 }
 
+/// What is below the server.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Over {
+    /// Files that take anything, as those of the recording.
+    Files,
+    /// A framework with rules of its own.
+    Framework,
+}
+
 /// Plays the sessions against a server whose samples come without end.
-pub(crate) fn replay(system: &System) {
+pub(crate) fn replay(system: &System, over: Over) {
     let server = Server::start(system, Config::default()).expect("a server");
     for (number, steps) in raw_sessions() {
         if number == 39 {
             continue; // an output buffer
+        }
+        if number == 37 && over == Over::Framework {
+            // A timestamp alone is no scan: iio_verify_update.
+            let mut client = Client::new(&server);
+            client.ask("OPEN iio:device0 16 00000004", "-22\n");
+            client.finish();
+            continue;
         }
         let mut client = Client::new(&server);
         let mut asked = Vec::new();
@@ -107,7 +123,7 @@ pub(crate) fn replay(system: &System) {
 
 #[test]
 fn recorded_sessions_are_answered_to_the_byte() {
-    replay(&Tree::new().system);
+    replay(&Tree::new().system, Over::Files);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use crate::tree::Tree;
 use crate::vectors::{command, stdout};
 use lastfd_iiod::{Config, Server};
 use lastfd_model::System;
+use lastfd_sync::atomic::Ordering;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Output, Stdio};
@@ -66,10 +67,15 @@ fn portable(output: &[u8]) -> Vec<String> {
         .collect()
 }
 
-/// Runs the clients of the vectors; each finds a new System.
-pub(crate) fn compare(system: impl Fn() -> System, names: &[&str]) {
-    for name in names {
-        let server = Server::start(&system(), Config::default()).expect("a server");
+/// Runs the clients of the vectors, if they are installed; each finds new devices, which
+/// are kept as long as it is served.
+pub(crate) fn compare<K>(plug: impl Fn() -> (System, K)) {
+    if !have_tools() {
+        return;
+    }
+    for name in CLIENTS {
+        let (system, _devices) = plug();
+        let server = Server::start(&system, Config::default()).expect("a server");
         let words = command(name);
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let output = run(tool(&words, &server.uri()));
@@ -84,7 +90,7 @@ pub(crate) fn compare(system: impl Fn() -> System, names: &[&str]) {
 }
 
 /// The clients that need no output buffer.
-pub(crate) const CLIENTS: [&str; 10] = [
+const CLIENTS: [&str; 10] = [
     "iio_info",
     "attr_chn_list",
     "attr_chn_read",
@@ -99,18 +105,15 @@ pub(crate) const CLIENTS: [&str; 10] = [
 
 #[test]
 fn the_tools_print_what_they_printed_over_iiod() {
-    if have_tools() {
-        compare(|| Tree::new().system, &CLIENTS);
-    }
+    compare(|| (Tree::new().system, ()));
 }
 
-#[test]
-fn a_reader_is_told_that_the_device_has_gone() {
+/// A reader of the ADC is in the middle of it when the device goes.
+pub(crate) fn unplug_under_a_reader(system: &System, unplug: impl FnOnce()) {
     if !have_tools() {
         return;
     }
-    let tree = Tree::new();
-    let server = Server::start(&tree.system, Config::default()).expect("a server");
+    let server = Server::start(system, Config::default()).expect("a server");
     let mut command = tool(&["iio_readdev", "-b", "16", "lastfd-adc"], &server.uri());
     let mut child = command
         .stdin(Stdio::null())
@@ -118,18 +121,24 @@ fn a_reader_is_told_that_the_device_has_gone() {
         .stderr(Stdio::piped())
         .spawn()
         .expect("it runs");
-    let mut samples = [0; 1024];
+    let mut samples = [0; 512];
     let mut output = child.stdout.take().expect("a pipe");
     output.read_exact(&mut samples).expect("samples");
-    assert_eq!(samples[..], stdout("readdev")[..1024]);
-    tree.unplug();
+    assert_eq!(samples[..], stdout("readdev")[..512]);
+    unplug();
     let mut rest = Vec::new();
     output.read_to_end(&mut rest).expect("the end");
     let end = child.wait_with_output().expect("the end");
     let errors = String::from_utf8_lossy(&end.stderr);
     assert!(errors.contains("No such device"), "{errors}");
     assert!(server.wait_idle(None));
-    assert!(tree.adc.device.is_released());
+}
+
+#[test]
+fn a_reader_is_told_that_the_device_has_gone() {
+    let tree = Tree::new();
+    unplug_under_a_reader(&tree.system, || tree.unplug());
+    assert_eq!(tree.adc.source.open.load(Ordering::SeqCst), 0);
 }
 
 /// A Python program that waits where the test shall act.
@@ -198,13 +207,12 @@ print(dac.find_channel("voltage0", True).attrs["raw"].value)
 del buffer
 "#;
 
-#[test]
-fn python_sees_enodev_and_its_other_devices_go_on() {
+/// A Python program uses the ADC before and after it goes, then the DAC.
+pub(crate) fn unplug_under_python(system: &System, unplug: impl FnOnce()) {
     if !have_python() {
         return;
     }
-    let tree = Tree::new();
-    let server = Server::start(&tree.system, Config::default()).expect("a server");
+    let server = Server::start(system, Config::default()).expect("a server");
     let mut script = Script::new(SCRIPT, &server.uri());
     script.expect("['iio:device0', 'iio:device1', 'trigger0']");
     script.expect("1000");
@@ -215,12 +223,18 @@ fn python_sees_enodev_and_its_other_devices_go_on() {
     );
     script.expect("0x0 -200");
     script.expect("0000fffffefffdfffcfffbfffafff9ff");
-    tree.unplug();
+    unplug();
     script.go_on();
     script.expect("19 19");
     script.expect("19 19");
     script.expect("0");
     script.end();
     assert!(server.wait_idle(None));
-    assert!(tree.adc.device.is_released());
+}
+
+#[test]
+fn python_sees_enodev_and_its_other_devices_go_on() {
+    let tree = Tree::new();
+    unplug_under_python(&tree.system, || tree.unplug());
+    assert_eq!(tree.adc.source.open.load(Ordering::SeqCst), 0);
 }

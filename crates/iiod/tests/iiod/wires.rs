@@ -22,10 +22,11 @@ const CLIENTS: [&str; 10] = [
     "readdev_trig",
 ];
 
-/// Plays what the clients sent; each finds a new tree.
-pub(crate) fn replay(system: impl Fn() -> System) {
+/// Plays what the clients sent; each finds new devices, which are kept as long as it is
+/// served.
+pub(crate) fn replay<K>(plug: impl Fn() -> (System, K)) {
     for name in CLIENTS {
-        let system = system();
+        let (system, _devices) = plug();
         let server = Server::start(&system, Config::default()).expect("a server");
         let mut open: BTreeMap<u32, Client> = BTreeMap::new();
         let mut described = false;
@@ -66,5 +67,5 @@ pub(crate) fn replay(system: impl Fn() -> System) {
 
 #[test]
 fn recorded_clients_are_answered_to_the_byte() {
-    replay(|| Tree::new().system);
+    replay(|| (Tree::new().system, ()));
 }
