@@ -1,4 +1,4 @@
-//! Every schedule, with at most three preemptions where there are three threads, and every
+//! Every schedule (of three threads, those with at most three preemptions) and every
 //! weak memory order of readers and closers at a gate with SeqCst fences. Proven, for
 //! these programs: after a close nobody is inside; what was done inside happened before
 //! the close returned (loom's cells report a race otherwise); a closer that waits is
@@ -47,15 +47,15 @@ impl Device {
     }
 }
 
-fn bounded(preemptions: usize, f: impl Fn() + Send + Sync + 'static) {
+fn model_of_three(f: impl Fn() + Send + Sync + 'static) {
     let mut model = loom::model::Builder::new();
-    model.preemption_bound.get_or_insert(preemptions);
+    model.preemption_bound.get_or_insert(3);
     model.check(f);
 }
 
 #[test]
 fn nobody_is_inside_after_a_close() {
-    bounded(5, || {
+    loom::model(|| {
         let device = Device::new(&Domain::new());
         let reader = {
             let device = device.clone();
@@ -69,7 +69,7 @@ fn nobody_is_inside_after_a_close() {
 
 #[test]
 fn a_section_inside_a_section_is_waited_for_to_its_outer_end() {
-    bounded(4, || {
+    loom::model(|| {
         let device = Device::new(&Domain::new());
         let reader = {
             let device = device.clone();
@@ -89,7 +89,7 @@ fn a_section_inside_a_section_is_waited_for_to_its_outer_end() {
 
 #[test]
 fn a_second_close_waits_too_and_one_of_the_two_is_the_first() {
-    bounded(3, || {
+    model_of_three(|| {
         let device = Device::new(&Domain::new());
         let reader = {
             let device = device.clone();
@@ -109,7 +109,7 @@ fn a_second_close_waits_too_and_one_of_the_two_is_the_first() {
 
 #[test]
 fn a_slot_taken_over_from_an_ended_thread_is_waited_for() {
-    bounded(3, || {
+    model_of_three(|| {
         let domain = Domain::new();
         let (other, device) = (Gate::new(&domain), Device::new(&domain));
         thread::spawn(move || drop(other.enter())).join().unwrap();
@@ -127,7 +127,7 @@ fn a_slot_taken_over_from_an_ended_thread_is_waited_for() {
 
 #[test]
 fn a_close_from_inside_is_an_error() {
-    bounded(3, || {
+    loom::model(|| {
         let domain = Domain::new();
         let (gate, other) = (Gate::new(&domain), Gate::new(&domain));
         let inside = gate.enter().unwrap();
