@@ -481,6 +481,18 @@ impl<D> fmt::Debug for Registered<D> {
     }
 }
 
+/// A trigger that fires `hertz` times a second while a device listens to it,
+/// until the driver of `parent` is unbound. `EEXIST` if the name is taken.
+#[track_caller]
+pub fn timer_trigger(
+    parent: &Device<Bound>,
+    name: &str,
+    hertz: u32,
+    format: raw::FrequencyFormat,
+) -> Result<IioTrigger> {
+    raw::devm_iio_timer_trigger_register(parent.raw(), name, hertz, format)
+}
+
 /// Passes a callback on to the driver.
 macro_rules! pass {
     ($driver:expr, |$d:ident $(, $arg:ident)*| $body:expr) => {{

@@ -24,7 +24,7 @@ mod types;
 mod value;
 
 pub use channel::{ChannelSpec, EventSpec, ExtInfo, ExtInfoRead, ExtInfoWrite, ScanType};
-pub use driver::{Builder, Driver, Iio, IioRef, Registered};
+pub use driver::{Builder, Driver, Iio, IioRef, Registered, timer_trigger};
 pub use event::{IioEvent, IioEventKind};
 pub use layout::{ScanMask, compute_scan_bytes};
 pub use naming::attribute_name;

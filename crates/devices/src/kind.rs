@@ -1,0 +1,68 @@
+//! The table of kinds: what can be plugged in, and what can be set on it.
+
+use crate::adc::IioAdc;
+use crate::dac::IioDac;
+use crate::plug::Hardware;
+
+/// A kind of test device.
+#[derive(Clone, Copy, Debug)]
+pub struct Kind {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// What it is, in a line.
+    pub summary: &'static str,
+    /// What programs can reach of it, in a line.
+    pub serves: &'static str,
+    /// What can be set.
+    pub keys: &'static [Key],
+    /// Makes one out of its settings.
+    pub(crate) build: fn(&Settings) -> Result<Box<dyn Hardware>, BadValue>,
+}
+
+/// Something that can be set on a kind of device.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// Its name.
+    pub name: &'static str,
+    /// What its value is, as in `rate=HZ`.
+    pub value: &'static str,
+    /// The value it has if nothing is said.
+    pub default: &'static str,
+    /// What it does, in a line.
+    pub what: &'static str,
+}
+
+/// A value that a key does not take: the key, and what it takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct BadValue {
+    pub(crate) key: &'static str,
+    pub(crate) expected: &'static str,
+}
+
+/// What was set, in the order it was said.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settings(Vec<(&'static str, String)>);
+
+impl Settings {
+    pub(crate) fn set(&mut self, key: &'static str, value: &str) {
+        self.0.push((key, value.to_owned()));
+    }
+
+    /// The value a key was set to.
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.0
+            .iter()
+            .find(|(name, _)| *name == key)
+            .map(|(_, value)| value.as_str())
+    }
+}
+
+/// Every kind there is.
+pub const KINDS: &[Kind] = &[IioAdc::KIND, IioDac::KIND];
+
+impl Kind {
+    /// The kind of this name.
+    pub fn find(name: &str) -> Option<&'static Kind> {
+        KINDS.iter().find(|kind| kind.name == name)
+    }
+}
