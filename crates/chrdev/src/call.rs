@@ -10,9 +10,9 @@ use lastfd_sync::Arc;
 
 use crate::attempt::{Try, Wait};
 use crate::file::fmode;
-use crate::fops::{Context, Ioctl, Read, Write};
+use crate::fops::{Context, Install, Ioctl, Read, Write};
 use crate::handle::OpenFile;
-use crate::memory::{Caller, FdSlot, UserSlice};
+use crate::memory::{Caller, UserSlice};
 use crate::vfs_ioctl;
 
 /// Bytes that one read or write moves at most (`MAX_RW_COUNT`).
@@ -189,7 +189,7 @@ impl Call {
                 Attempt::Done(self.end(Ok(value)))
             }
             Try::Done(Err(errno)) => {
-                self.put_back();
+                self.install(|install| install.always);
                 Attempt::Done(self.end(Err(errno)))
             }
             Try::Ready(pending) => Attempt::Ready(Reply {
@@ -347,9 +347,7 @@ impl Call {
 
     /// The reply was taken: descriptors and the position become real.
     fn took_effect(&mut self) {
-        for (slot, file) in self.context.installs.drain(..) {
-            slot.install(file);
-        }
+        self.install(|_| true);
         // fs/read_write.c: ksys_read; pread has a position of its own.
         let moves = matches!(
             self.op,
@@ -360,11 +358,18 @@ impl Call {
         }
     }
 
+    /// The caller gets these descriptors; the others go.
+    fn install(&mut self, wanted: impl Fn(&Install) -> bool) {
+        for install in core::mem::take(&mut self.context.installs) {
+            if wanted(&install) {
+                install.slot.install(install.file);
+            }
+        }
+    }
+
     /// Nothing came of the attempt: its descriptors go, last closes and all.
     fn put_back(&mut self) {
-        let installs: Vec<(Box<dyn FdSlot>, OpenFile)> =
-            core::mem::take(&mut self.context.installs);
-        drop(installs);
+        self.install(|_| false);
     }
 
     /// Ends the call with an error of ours.

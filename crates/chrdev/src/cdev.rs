@@ -266,6 +266,11 @@ pub fn cdev_del(cdev: &Cdev) {
     cdev.put();
 }
 
+/// The device's number, if it has one: `dev->devt` is not zero.
+fn number(device: &Device) -> Option<DevT> {
+    device.devt().filter(|devt| linear(*devt) != 0)
+}
+
 /// Adds the cdev under the device's number, with the device as its parent, then
 /// adds the device. A device without a number is added alone.
 ///
@@ -273,12 +278,12 @@ pub fn cdev_del(cdev: &Cdev) {
 /// As [`cdev_add`] and `device_add`; nothing is left added then.
 #[track_caller]
 pub fn cdev_device_add(cdev: &Cdev, device: &Device) -> Result {
-    if let Some(devt) = device.devt() {
+    if let Some(devt) = number(device) {
         cdev_set_parent(cdev, device);
         cdev_add(cdev, devt, 1)?;
     }
     device_add(device).inspect_err(|_| {
-        if device.devt().is_some() {
+        if number(device).is_some() {
             cdev_del(cdev);
         }
     })
@@ -291,7 +296,7 @@ pub fn cdev_device_del(cdev: &Cdev, device: &Device) {
     if let Some(chrdevs) = cdev.0.chrdevs.upgrade() {
         chrdevs.forget_nodes(device.id());
     }
-    if device.devt().is_some() {
+    if number(device).is_some() {
         cdev_del(cdev);
     }
 }

@@ -165,6 +165,14 @@ pub trait FileOps: Send + Sync {
     }
 }
 
+/// A descriptor on its way to the caller.
+pub(crate) struct Install {
+    pub(crate) slot: Box<dyn FdSlot>,
+    pub(crate) file: OpenFile,
+    /// Whether the caller gets it even if the call fails.
+    pub(crate) always: bool,
+}
+
 /// What one call remembers from attempt to attempt.
 pub struct Context {
     pub(crate) started: Ktime,
@@ -174,7 +182,7 @@ pub struct Context {
     pub(crate) pos: Option<u64>,
     pub(crate) new_pos: Option<u64>,
     pub(crate) stash: Option<Box<dyn Any + Send>>,
-    pub(crate) installs: Vec<(Box<dyn FdSlot>, OpenFile)>,
+    pub(crate) installs: Vec<Install>,
 }
 
 impl Context {
@@ -379,17 +387,32 @@ impl Ioctl<'_> {
         crate::memory::memdup_user(caller, addr, len, limit)
     }
 
-    /// Gives the caller a descriptor for `file` (`anon_inode_getfd`) and tells
-    /// its number. The caller can use it once the reply is committed; if it
-    /// never is, or if the call fails, the file is closed and the number free
-    /// again.
+    /// Gives the caller a descriptor for `file` and tells its number, as
+    /// `get_unused_fd_flags` and a later `fd_install` do. The caller can use it
+    /// once the reply is committed; if it never is, or if the call fails, the
+    /// file is closed and the number free again.
     ///
     /// # Errors
     /// `EMFILE`.
     pub fn install_fd(&mut self, file: OpenFile, flags: OpenFlags) -> Result<i32> {
+        self.reserve(file, flags, false)
+    }
+
+    /// As [`Ioctl::install_fd`], but the caller keeps the descriptor even if
+    /// the call fails afterwards, as where a driver calls `anon_inode_getfd` and
+    /// then faults telling the number: the descriptor leaks. A rolled back
+    /// attempt leaves none.
+    ///
+    /// # Errors
+    /// `EMFILE`.
+    pub fn install_fd_at_once(&mut self, file: OpenFile, flags: OpenFlags) -> Result<i32> {
+        self.reserve(file, flags, true)
+    }
+
+    fn reserve(&mut self, file: OpenFile, flags: OpenFlags, always: bool) -> Result<i32> {
         let slot = self.caller.reserve_fd(flags)?;
         let number = slot.number();
-        self.context.installs.push((slot, file));
+        self.context.installs.push(Install { slot, file, always });
         Ok(number)
     }
 }

@@ -150,33 +150,6 @@ fn a_driver_that_waits_for_a_time_that_is_over_is_reported_and_does_not_spin() {
 }
 
 #[test]
-fn a_call_may_wait_for_one_thing_and_then_for_another() {
-    struct Twice([Fifo<()>; 2]);
-    impl FileOps for Twice {
-        fn read(&self, _: &File, call: &mut Read<'_>) -> Try<usize> {
-            let passed = *call.stash(|| 0_usize);
-            for (i, fifo) in self.0.iter().enumerate().skip(passed) {
-                if fifo.is_empty() {
-                    return Try::wait(fifo.queue());
-                }
-                *call.stash(|| 0) = i + 1;
-            }
-            Try::ok(2)
-        }
-    }
-    let system = System::new();
-    let fifos = [Fifo::new(1), Fifo::new(1)];
-    let ops = Arc::new(Twice(fifos.clone()));
-    let file = anon_inode_getfile(&system, "twice", ops, None, OpenFlags::RDONLY, None).unwrap();
-    let task = thread::spawn("reader", move || file.read(&mut [0])).unwrap();
-    for fifo in fifos {
-        thread::yield_now();
-        fifo.push(()).unwrap();
-    }
-    assert_eq!(task.join().unwrap(), Ok(2));
-}
-
-#[test]
 fn an_interrupted_call_may_still_say_something_of_its_own() {
     struct Partial(Arc<WaitQueue>);
     impl FileOps for Partial {

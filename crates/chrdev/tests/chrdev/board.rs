@@ -11,6 +11,8 @@ use lastfd_sync::{Arc, Mutex, WaitQueue};
 
 /// Descriptor-making ioctl.
 pub(crate) const GET_FD: u32 = 0x8004_6990;
+/// As [`GET_FD`]; the caller keeps the descriptor even if the call faults.
+pub(crate) const LEAK_FD: u32 = 0x8004_6994;
 /// Ioctl that copies 16 bytes from a nested pointer into the data.
 pub(crate) const SEND: u32 = 0x4010_6991;
 /// Ioctl that waits until 1 ms after it began.
@@ -126,7 +128,7 @@ impl FileOps for Sensor {
 
     fn ioctl(&self, file: &File, call: &mut Ioctl<'_>) -> Try<i32> {
         let result = match call.cmd() {
-            GET_FD => make_fd(file, call),
+            GET_FD | LEAK_FD => make_fd(file, call),
             SEND => send(self, call),
             TIMED => {
                 let end = lastfd_sync::Ktime(call.started().0 + 1_000_000);
@@ -187,7 +189,10 @@ fn make_fd(file: &File, call: &mut Ioctl<'_>) -> Result<i32> {
     let device = file.device().cloned();
     let flags = OpenFlags::RDONLY;
     let made = anon_inode_getfile(file.system(), "queue", queue, None, flags, device)?;
-    let fd = call.install_fd(made, OpenFlags::CLOEXEC)?;
+    let fd = match call.cmd() {
+        LEAK_FD => call.install_fd_at_once(made, OpenFlags::CLOEXEC)?,
+        _ => call.install_fd(made, OpenFlags::CLOEXEC)?,
+    };
     call.write_arg(&fd.to_ne_bytes())?;
     Ok(0)
 }

@@ -3,7 +3,7 @@
 use lastfd_chrdev::*;
 use lastfd_model::Errno;
 
-use crate::board::{Board, GET_FD, GET_FD_LATER, SEND};
+use crate::board::{Board, GET_FD, GET_FD_LATER, LEAK_FD, SEND};
 
 fn sixteen(addr: u64, len: u64) -> Vec<u8> {
     [addr.to_ne_bytes(), len.to_ne_bytes()].concat()
@@ -75,4 +75,15 @@ fn a_call_that_fails_or_waits_or_has_no_room_leaves_no_descriptor() {
         Err(Errno::EMFILE),
         "this caller keeps no descriptors"
     );
+}
+
+#[test]
+fn a_descriptor_installed_at_once_leaks_when_its_number_can_not_be_told() {
+    let board = Board::new();
+    let file = board.open();
+    let mut program = Process::new();
+    let readonly = program.map_readonly(vec![0; 4]);
+    let told = file.ioctl(LEAK_FD, readonly, &mut program);
+    assert_eq!(told, Err(Errno::EFAULT));
+    assert_eq!(program.fds(), [3], "open, and nobody knows it");
 }

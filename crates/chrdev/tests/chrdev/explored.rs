@@ -3,7 +3,7 @@
 use lastfd_chrdev::*;
 use lastfd_model::raw::*;
 use lastfd_model::{Errno, System};
-use lastfd_sync::{Arc, Clock, explore, thread};
+use lastfd_sync::{Arc, Cancel, Clock, explore, thread};
 
 use crate::board::{Board, splats};
 
@@ -94,5 +94,77 @@ fn blocked_readers_against_data_and_removal() {
 #[test]
 fn blocked_readers_miss_no_wake_and_no_byte_in_any_order() {
     let random = explore::check_random(300, 11, blocked_readers_against_data_and_removal);
+    random.unwrap_or_else(|failure| panic!("{failure}"));
+}
+
+/// Waits for one queue, then for another: no wake is lost on the way.
+fn a_call_that_waits_for_one_thing_and_then_for_another() {
+    struct Twice([Fifo<()>; 2]);
+    impl FileOps for Twice {
+        fn read(&self, _: &File, call: &mut Read<'_>) -> Try<usize> {
+            let passed = *call.stash(|| 0_usize);
+            for (i, fifo) in self.0.iter().enumerate().skip(passed) {
+                if fifo.is_empty() {
+                    return Try::wait(fifo.queue());
+                }
+                *call.stash(|| 0) = i + 1;
+            }
+            Try::ok(2)
+        }
+    }
+    let system = System::builder().clock(Clock::simulated()).build();
+    let fifos = [Fifo::new(1), Fifo::new(1)];
+    let ops = Arc::new(Twice(fifos.clone()));
+    let file = anon_inode_getfile(&system, "twice", ops, None, OpenFlags::RDONLY, None).unwrap();
+    let task = thread::spawn("reader", move || file.read(&mut [0])).unwrap();
+    for fifo in fifos {
+        fifo.push(()).unwrap();
+    }
+    assert_eq!(task.join().unwrap(), Ok(2));
+}
+
+#[test]
+fn a_call_may_wait_for_one_thing_and_then_for_another() {
+    let random =
+        explore::check_random(300, 3, a_call_that_waits_for_one_thing_and_then_for_another);
+    random.unwrap_or_else(|failure| panic!("{failure}"));
+}
+
+/// A signal against data: the byte is read or still there, never both or neither.
+fn a_signal_against_data() {
+    let board = board();
+    let file = board.open();
+    let cancel = Cancel::new();
+    let reader = {
+        let cancel = cancel.clone();
+        thread::spawn("reader", move || file.read_with(&mut [0], &cancel)).unwrap()
+    };
+    let signal = thread::spawn("signal", move || cancel.cancel()).unwrap();
+    board.sensor.push(&[1]);
+    signal.join().unwrap();
+    match reader.join().unwrap() {
+        Ok(n) => assert_eq!((n, board.sensor.data.len()), (1, 0)),
+        Err(errno) => assert_eq!((errno, board.sensor.data.len()), (Errno::EINTR, 1)),
+    }
+}
+
+#[test]
+fn a_read_that_a_signal_ends_takes_nothing_in_any_order() {
+    let random = explore::check_random(300, 5, a_signal_against_data);
+    random.unwrap_or_else(|failure| panic!("{failure}"));
+}
+
+/// A poller against data: no wake is lost.
+fn a_poller_against_data() {
+    let board = board();
+    let file = board.open();
+    let poller = thread::spawn("poller", move || file.poll(PollMask::IN, None)).unwrap();
+    board.sensor.push(&[1]);
+    assert_eq!(poller.join().unwrap(), PollMask::IN);
+}
+
+#[test]
+fn a_poller_misses_no_wake_in_any_order() {
+    let random = explore::check_random(300, 9, a_poller_against_data);
     random.unwrap_or_else(|failure| panic!("{failure}"));
 }
