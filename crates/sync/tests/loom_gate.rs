@@ -1,4 +1,4 @@
-//! Every schedule (of three threads, those with at most three preemptions) and every
+//! Every schedule (where bounded, those with at most so many preemptions) and every
 //! weak memory order of readers and closers at a gate with SeqCst fences. Proven, for
 //! these programs: after a close nobody is inside; what was done inside happened before
 //! the close returned (loom's cells report a race otherwise); a closer that waits is
@@ -21,6 +21,10 @@ struct Device {
 }
 
 impl Device {
+    #[expect(
+        clippy::arc_with_non_send_sync,
+        reason = "that nobody shares the cell is the test"
+    )]
     fn new(domain: &Domain) -> Arc<Device> {
         Arc::new(Device {
             gate: Gate::new(domain),
@@ -47,9 +51,9 @@ impl Device {
     }
 }
 
-fn model_of_three(f: impl Fn() + Send + Sync + 'static) {
+fn bounded(preemptions: usize, f: impl Fn() + Send + Sync + 'static) {
     let mut model = loom::model::Builder::new();
-    model.preemption_bound.get_or_insert(3);
+    model.preemption_bound.get_or_insert(preemptions);
     model.check(f);
 }
 
@@ -69,7 +73,7 @@ fn nobody_is_inside_after_a_close() {
 
 #[test]
 fn a_section_inside_a_section_is_waited_for_to_its_outer_end() {
-    loom::model(|| {
+    bounded(4, || {
         let device = Device::new(&Domain::new());
         let reader = {
             let device = device.clone();
@@ -89,7 +93,7 @@ fn a_section_inside_a_section_is_waited_for_to_its_outer_end() {
 
 #[test]
 fn a_second_close_waits_too_and_one_of_the_two_is_the_first() {
-    model_of_three(|| {
+    bounded(3, || {
         let device = Device::new(&Domain::new());
         let reader = {
             let device = device.clone();
@@ -109,7 +113,7 @@ fn a_second_close_waits_too_and_one_of_the_two_is_the_first() {
 
 #[test]
 fn a_slot_taken_over_from_an_ended_thread_is_waited_for() {
-    model_of_three(|| {
+    bounded(3, || {
         let domain = Domain::new();
         let (other, device) = (Gate::new(&domain), Device::new(&domain));
         thread::spawn(move || drop(other.enter())).join().unwrap();
