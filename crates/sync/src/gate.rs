@@ -12,8 +12,9 @@
 //! The heavy fence is `membarrier(PRIVATE_EXPEDITED)`, which puts a full fence between two
 //! instructions of each running thread; the light one then only keeps the compiler from
 //! reordering. Where membarrier is refused, and under loom, both are SeqCst fences.
-//! `tests/loom_gate.rs` shows for these that nobody is inside after a close, that what was
-//! done inside is seen by the closer, and that the closer is always woken.
+//! `tests/loom_gate.rs` shows for these that nobody is inside after a close and that the
+//! closer is always woken. What was done inside is seen by the closer because the reader
+//! clears its mark with release ordering and the closer reads it with acquire.
 //!
 //! As with SRCU, a close waits for all who are in the domain, through any of its gates,
 //! and not for those that come after.

@@ -1,9 +1,12 @@
 //! Every schedule (where bounded, those with at most so many preemptions) and every
 //! weak memory order of readers and closers at a gate with SeqCst fences. Proven, for
-//! these programs: after a close nobody is inside; what was done inside happened before
-//! the close returned (loom's cells report a race otherwise); a closer that waits is
-//! woken (loom reports a deadlock otherwise); a second close waits as the first does; a
-//! slot that another thread took over is waited for as well.
+//! these programs: after a close nobody is inside (loom's cells report a race otherwise);
+//! a closer that waits is woken (loom reports a deadlock otherwise); a second close waits
+//! as the first does; a slot that another thread took over is waited for as well. Each
+//! of the three fences is needed: without it a test here fails.
+//!
+//! Not shown: that the store on the way out must be a release. Loom's SeqCst fences order
+//! more than the language's do, so it passes a relaxed one too.
 //!
 //! `RUSTFLAGS="--cfg loom" cargo test -p lastfd-sync --release --test 'loom_*'`
 
