@@ -1,2 +1,67 @@
-//! (skeleton)
-fn main() {}
+//! The `lastfd` command: a thin layer over the crate `lastfd`.
+//!
+//! It parses the command line, prints the live log and the verdict, and turns errors into
+//! one line and an exit status. It depends on `lastfd` alone; all that a test could want
+//! too is there.
+#![forbid(unsafe_code)]
+
+mod args;
+mod device_arg;
+mod devices;
+mod failure;
+mod iiod;
+mod log;
+mod removal_arg;
+mod replay;
+mod run;
+mod signals;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
+
+use args::{Cli, Command};
+use failure::{Failure, USAGE};
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return refuse(&error),
+    };
+    let result = match cli.command {
+        Command::Run(args) => run::run(args),
+        Command::Iiod(args) => iiod::iiod(args),
+        Command::Replay(args) => replay::replay(args),
+        Command::Devices => devices::devices(),
+        Command::Completions { shell } => {
+            clap_complete::generate(
+                shell,
+                &mut Cli::command(),
+                "lastfd",
+                &mut std::io::stdout().lock(),
+            );
+            Ok(ExitCode::SUCCESS)
+        }
+    };
+    result.unwrap_or_else(|failure| {
+        say(&failure);
+        ExitCode::from(failure.exit_status())
+    })
+}
+
+fn say(failure: &Failure) {
+    let style = log::BAD;
+    // Without a standard error there is nobody to tell; the exit status does.
+    let _ = writeln!(anstream::stderr(), "{style}error:{style:#} {failure}");
+}
+
+/// Help and version are answers; anything else is wrong usage.
+fn refuse(error: &clap::Error) -> ExitCode {
+    let _ = error.print();
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
+        _ => ExitCode::from(USAGE),
+    }
+}

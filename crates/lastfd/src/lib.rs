@@ -1,1 +1,54 @@
-//! (skeleton)
+//! The Linux device model in user space: test devices that are plugged in, held open, and
+//! pulled out, with the events, errors and order of release of the kernel.
+//!
+//! This crate is the public face. It re-exports the layers below, the optional ones by
+//! feature, and adds the [`Bench`]: a System with hardware plugged into it, what serves it
+//! to programs, and a report of what happened.
+//!
+//! | feature | what |
+//! |---|---|
+//! | `iio` | the IIO framework (`lastfd::iio`), and the built-in client that uses its devices |
+//! | `kunit` | KUnit's device helpers (`lastfd::kunit`) |
+//! | `devices` | ready-made hardware with its drivers (`lastfd::devices`); needs `iio` |
+//! | `iiod` | an iiod that serves a bench to programs, and running them |
+//! | `scenario` | the scenario language (`lastfd::scenario`) |
+//!
+//! All are on unless `default-features = false`. It promises to start no thread and open
+//! no file before something is asked for that needs one, and to leave none behind.
+#![forbid(unsafe_code)]
+
+mod bench;
+#[cfg(feature = "iio")]
+mod client;
+mod plugged;
+#[cfg(feature = "iiod")]
+mod program;
+mod schedule;
+#[cfg(feature = "iiod")]
+mod serve;
+mod when;
+
+pub use lastfd_chrdev as chrdev;
+#[cfg(feature = "devices")]
+pub use lastfd_devices as devices;
+#[cfg(feature = "iio")]
+pub use lastfd_iio as iio;
+#[cfg(feature = "iiod")]
+pub use lastfd_iiod as iiod;
+#[cfg(feature = "kunit")]
+pub use lastfd_kunit as kunit;
+pub use lastfd_model as model;
+pub use lastfd_report as report;
+#[cfg(feature = "scenario")]
+pub use lastfd_scenario as scenario;
+pub use lastfd_sync as sync;
+
+pub use bench::{Awaited, Bench, Builder, DeviceError, Keep, NotSeen};
+pub use lastfd_model::{Errno, Event, EventKind, Rules, System};
+pub use lastfd_report::{Ending, Manner, Report, Verdict};
+pub use plugged::Plugged;
+#[cfg(feature = "iiod")]
+pub use program::{Command, Output, Program, ProgramError, Signaller};
+#[cfg(feature = "iiod")]
+pub use serve::IIOD_PORT;
+pub use when::{EVENTS, Trigger, When, WhenError};

@@ -29,7 +29,7 @@ mod verdict;
 
 use std::path::Path;
 
-use lastfd_model::{Event, Rules};
+use lastfd_model::{Event, EventKind, Rules};
 
 pub use file::{Format, SaveError, UnknownFormat};
 pub use finding::{Finding, Owner};
@@ -53,6 +53,23 @@ impl Report {
             rules,
             verdict: Verdict::of(&events),
             events,
+        }
+    }
+
+    /// Whether the verdict is made of events of this kind. A report of these alone has the
+    /// same verdict.
+    pub fn needs(kind: &EventKind) -> bool {
+        use EventKind::*;
+        match kind {
+            NodeRemoved { .. }
+            | DevresRun { .. }
+            | DeviceRemoved { .. }
+            | FileClosed { .. }
+            | Released { .. }
+            | Splat { .. }
+            | Leak { .. } => true,
+            Framework(event) => event.framework() == "run",
+            _ => false,
         }
     }
 

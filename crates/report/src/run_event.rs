@@ -36,6 +36,13 @@ pub enum Ending {
     Failed(Arc<str>),
 }
 
+impl Ending {
+    /// Whether it was exit status 0.
+    pub fn is_success(&self) -> bool {
+        *self == Ending::Exited(0)
+    }
+}
+
 impl fmt::Display for Ending {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,0 +1,195 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::builder::Styles;
+use clap::builder::styling::AnsiColor;
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+use lastfd::devices::Spec;
+use lastfd::iiod::UnplugAnswers;
+use lastfd::{IIOD_PORT, Rules};
+
+use crate::removal_arg::RemovalArg;
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+const EXAMPLES: &str = "\
+Examples:
+  lastfd run                     plug an ADC in, use it, pull it out while it is held
+  lastfd run --unplug iio-adc@blocked:read
+                                 pull it out while a read of it sleeps
+  lastfd run --device iio-adc --unplug iio-adc@300ms -- iio_readdev -u {uri} -b 16 lastfd-adc
+                                 pull it out under a program
+  lastfd devices                 what can be plugged in";
+
+const RUN_EXAMPLES: &str = "\
+NAME is the kind, with a number from the second of a kind on: iio-adc, iio-adc2.
+
+WHEN is a time since the start (300ms, 1.5s, 20us) or an event of the device:
+  open, close            a node or a file made from one is opened, closed for the last time
+  read, write, poll, pread, pwrite, ioctl, ioctl:NAME
+                         a call came back without an error
+  blocked:CALL           a call (read, poll, an ioctl's name) went to sleep
+  show:ATTRIBUTE, store:ATTRIBUTE
+                         an attribute was read, written
+  buffer-enable, buffer-disable, streamon
+                         streaming begins, ends
+A number after it is how often it has to happen: read:5.
+
+Without a program, a built-in client opens every node, uses it, holds it through the removal
+and closes it; each device is unplugged on the first read if no removal is given. The log goes
+to standard output then, and to standard error with a program, whose output is its own.
+
+Exit status: the program's, or 128 and its signal's number; 70 if a driver broke a lifetime
+rule; 64 for wrong usage; 126 and 127 if the program cannot be run or is not there. Without a
+program 1 if the client or the schedule did not come to its end.
+
+Examples:
+  lastfd run
+  lastfd run --unplug iio-adc@blocked:read --report run.svg
+  lastfd run --device iio-adc:rate=100 --device iio-adc --unplug iio-adc2@read:5
+  lastfd run --device iio-adc --unplug iio-adc@300ms -- iio_readdev -u {uri} -b 16 lastfd-adc";
+
+const IIOD_EXAMPLES: &str = "\
+Examples:
+  lastfd iiod --device iio-adc
+  lastfd iiod --device iio-adc --bind 127.0.0.1:0        any free port";
+
+const REPLAY_EXAMPLES: &str = "\
+A SCENARIO is a file, or the name of one under oracle/scenarios of the directory it runs in.
+With several, a line `== NAME` stands before each trace.
+
+Examples:
+  lastfd replay l3
+  lastfd replay --rules linux-pre-6.6 my.scenario";
+
+/// Linux devices that are plugged in, held open, and pulled out, in user space
+#[derive(Debug, Parser)]
+#[command(name = "lastfd", version, styles = STYLES, after_help = EXAMPLES)]
+#[command(disable_help_subcommand = true, subcommand_required = true)]
+#[command(arg_required_else_help = false, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Plug devices in, have them used, pull them out, and judge
+    Run(RunArgs),
+    /// Serve devices to clients of libiio until interrupted
+    Iiod(IiodArgs),
+    /// Print the trace of a scenario
+    Replay(ReplayArgs),
+    /// List what can be plugged in
+    Devices,
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = RUN_EXAMPLES)]
+pub(crate) struct RunArgs {
+    /// Plug this in [default: iio-adc]; `lastfd devices` lists kinds and keys
+    #[arg(long = "device", value_name = "KIND[:KEY=VALUE,...]")]
+    pub(crate) devices: Vec<Spec>,
+
+    /// The kernel whose rules to follow
+    #[arg(long, value_name = "RULES", default_value_t, value_parser = parse_rules)]
+    pub(crate) rules: Rules,
+
+    /// Unplug the hardware then
+    #[arg(long, value_name = "NAME@WHEN")]
+    pub(crate) unplug: Vec<RemovalArg>,
+
+    /// Unbind its driver then; the hardware stays
+    #[arg(long, value_name = "NAME@WHEN")]
+    pub(crate) unbind: Vec<RemovalArg>,
+
+    /// Write a report: .json has all events, .svg is a picture
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
+
+    /// What the iiod says of a device that has gone: at once ENODEV, or what iiod 0.24 over
+    /// a real kernel says
+    #[arg(long, value_name = "enodev|linux", default_value_t, value_parser = parse_answers)]
+    pub(crate) iiod_unplug: UnplugAnswers,
+
+    /// Log every event, also references, matches and each of many calls
+    #[arg(long, short)]
+    pub(crate) verbose: bool,
+
+    /// A program that uses the devices; {uri} in its arguments is the iiod's address
+    #[arg(last = true, value_name = "PROGRAM")]
+    pub(crate) program: Vec<std::ffi::OsString>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = IIOD_EXAMPLES)]
+pub(crate) struct IiodArgs {
+    /// Plug this in; `lastfd devices` lists kinds and keys
+    #[arg(long = "device", value_name = "KIND[:KEY=VALUE,...]", required = true)]
+    pub(crate) devices: Vec<Spec>,
+
+    /// Listen here; port 0 is any free one
+    #[arg(long, value_name = "ADDR", value_parser = parse_address)]
+    #[arg(default_value_t = SocketAddr::from(([127, 0, 0, 1], IIOD_PORT)))]
+    pub(crate) bind: SocketAddr,
+
+    /// The kernel whose rules to follow
+    #[arg(long, value_name = "RULES", default_value_t, value_parser = parse_rules)]
+    pub(crate) rules: Rules,
+
+    /// What is said of a device that has gone
+    #[arg(long, value_name = "enodev|linux", default_value_t, value_parser = parse_answers)]
+    pub(crate) iiod_unplug: UnplugAnswers,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = REPLAY_EXAMPLES)]
+pub(crate) struct ReplayArgs {
+    /// The kernel whose rules to follow
+    #[arg(long, value_name = "RULES", default_value_t, value_parser = parse_rules)]
+    pub(crate) rules: Rules,
+
+    /// Files, or names under oracle/scenarios
+    #[arg(value_name = "SCENARIO", required = true)]
+    pub(crate) scenarios: Vec<PathBuf>,
+}
+
+fn parse_rules(text: &str) -> Result<Rules, String> {
+    text.parse()
+        .map_err(|error: lastfd::model::UnknownRules| error.to_string())
+}
+
+fn parse_answers(text: &str) -> Result<UnplugAnswers, String> {
+    text.parse().map_err(|_| {
+        format!("there are no answers '{text}'; they are enodev (at once) and linux (as iiod 0.24 over a real kernel)")
+    })
+}
+
+/// An address with or without a port.
+fn parse_address(text: &str) -> Result<SocketAddr, String> {
+    if let Ok(address) = text.parse() {
+        return Ok(address);
+    }
+    let bare = text.trim_start_matches('[').trim_end_matches(']');
+    if let Ok(ip) = bare.parse() {
+        return Ok(SocketAddr::new(ip, IIOD_PORT));
+    }
+    if let Some(port) = text.strip_prefix(':').and_then(|port| port.parse().ok()) {
+        return Ok(SocketAddr::from(([127, 0, 0, 1], port)));
+    }
+    Err(format!(
+        "'{text}' is no address: write an IP address with or without a port, such as 127.0.0.1:30431, [::1]:30431 or 0.0.0.0"
+    ))
+}

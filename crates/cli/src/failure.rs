@@ -1,0 +1,72 @@
+//! What can go wrong, and with which exit status.
+
+use std::io;
+use std::path::PathBuf;
+
+use lastfd::ProgramError;
+use lastfd::iiod::StartError;
+use lastfd::report::{SaveError, UnknownFormat};
+
+/// Wrong usage (sysexits.h: EX_USAGE).
+pub(crate) const USAGE: u8 = 64;
+/// A driver broke a lifetime rule.
+pub(crate) const DRIVER: u8 = 70;
+
+/// Why a command came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error(
+        "there is no device '{name}' to {manner}: on this bench {are} {known}; the second of a kind has a 2 after it"
+    )]
+    UnknownName {
+        name: String,
+        manner: lastfd::Manner,
+        are: &'static str,
+        known: String,
+    },
+    #[error("failed to plug in {spec}: {errno}")]
+    Plug { spec: String, errno: lastfd::Errno },
+    #[error(transparent)]
+    Report(#[from] UnknownFormat),
+    #[error(transparent)]
+    Save(#[from] SaveError),
+    #[error(transparent)]
+    Program(#[from] ProgramError),
+    #[error(transparent)]
+    Serve(#[from] StartError),
+    #[error(
+        "failed to find the scenario '{}': there is no such file, and no oracle/scenarios/{}.scenario here",
+        .0.display(), .0.display()
+    )]
+    NoScenario(PathBuf),
+    #[error("failed to read the scenario '{}': {source}", path.display())]
+    ReadScenario { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Scenario(#[from] lastfd::scenario::ParseError),
+    #[error("failed to {doing}: {source}")]
+    System {
+        doing: &'static str,
+        source: io::Error,
+    },
+}
+
+impl Failure {
+    pub(crate) fn exit_status(&self) -> u8 {
+        match self {
+            Failure::UnknownName { .. }
+            | Failure::Report(_)
+            | Failure::NoScenario(_)
+            | Failure::ReadScenario { .. }
+            | Failure::Scenario(_)
+            | Failure::Serve(StartError::Listen { .. }) => USAGE,
+            // As shells do.
+            Failure::Program(ProgramError::NotFound(_)) => 127,
+            Failure::Program(ProgramError::NotExecutable { .. }) => 126,
+            Failure::Plug { .. }
+            | Failure::Save(_)
+            | Failure::Program(_)
+            | Failure::Serve(_)
+            | Failure::System { .. } => 1,
+        }
+    }
+}

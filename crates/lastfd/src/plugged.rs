@@ -1,0 +1,183 @@
+//! Hardware on the bench, and how it is taken away.
+
+use core::fmt;
+
+use lastfd_model::raw::{
+    Device, device_attach, device_for_each_child, device_release_driver, device_unregister,
+    platform_bus, platform_device_unregister,
+};
+use lastfd_model::{DeviceRef, Errno, System};
+use lastfd_report::{Manner, RunEvent};
+use lastfd_sync::atomic::{AtomicBool, Ordering};
+use lastfd_sync::{Arc, Mutex};
+
+/// Hardware on a bench. Clones are one device.
+///
+/// It may be taken away at any time and from any thread; the second time does nothing.
+#[derive(Clone)]
+pub struct Plugged {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    name: Arc<str>,
+    device: Device,
+    gone: AtomicBool,
+    /// Locked through a removal, so that the events of two do not mix.
+    unplug: Mutex<Option<Unplug>>,
+}
+
+/// Takes the hardware away.
+pub(crate) type Unplug = Box<dyn FnOnce() + Send>;
+
+impl Plugged {
+    pub(crate) fn new(name: &str, device: Device, unplug: Unplug) -> Plugged {
+        let plugged = Plugged {
+            inner: Arc::new(Inner {
+                name: name.into(),
+                device,
+                gone: AtomicBool::new(false),
+                unplug: Mutex::new(Some(unplug)),
+            }),
+        };
+        plugged.system().emit(|| {
+            RunEvent::Plugged {
+                name: Arc::clone(&plugged.inner.name),
+                device: plugged.inner.device.device_ref(),
+            }
+            .into()
+        });
+        plugged
+    }
+
+    /// Its name on the bench, such as `iio-adc2`.
+    pub fn name(&self) -> &str {
+        &self.inner.name
+    }
+
+    /// Whether its name is this kind, or this kind and a number.
+    pub(crate) fn is_kind(&self, kind: &str) -> bool {
+        let number = self.name().strip_prefix(kind);
+        number.is_some_and(|number| number.bytes().all(|b| b.is_ascii_digit()))
+    }
+
+    /// The hardware's device.
+    pub fn device(&self) -> &Device {
+        &self.inner.device
+    }
+
+    /// Whether [`unplug`](Plugged::unplug) was called.
+    pub fn is_unplugged(&self) -> bool {
+        self.inner.gone.load(Ordering::SeqCst)
+    }
+
+    /// Takes the hardware away: its device is unregistered, so that its driver's remove
+    /// runs.
+    #[track_caller]
+    pub fn unplug(&self) {
+        self.remove(Manner::Unplug, "on request");
+    }
+
+    /// Takes the driver off the hardware, which stays.
+    #[track_caller]
+    pub fn unbind(&self) {
+        self.remove(Manner::Unbind, "on request");
+    }
+
+    /// Offers the hardware to the drivers again.
+    ///
+    /// # Errors
+    /// `ENODEV` if no driver takes it, and what a probe returned.
+    #[track_caller]
+    pub fn rebind(&self) -> lastfd_model::Result {
+        match device_attach(&self.inner.device)? {
+            0 => Err(Errno::ENODEV),
+            _ => Ok(()),
+        }
+    }
+
+    #[track_caller]
+    pub(crate) fn remove(&self, manner: Manner, cause: &str) {
+        let mut unplug = self.inner.unplug.lock();
+        let device = &self.inner.device;
+        if self.is_unplugged() {
+            return;
+        }
+        if manner == Manner::Unplug {
+            self.inner.gone.store(true, Ordering::SeqCst);
+        }
+        let system = self.system();
+        let (name, device_ref) = (Arc::clone(&self.inner.name), device.device_ref());
+        system.emit(|| {
+            RunEvent::RemovalBegin {
+                name: Arc::clone(&name),
+                device: device_ref.clone(),
+                manner,
+                cause: cause.into(),
+                family: self.family().into(),
+                held: system.ledger().into(),
+            }
+            .into()
+        });
+        match manner {
+            Manner::Unbind => device_release_driver(device),
+            Manner::Unplug => {
+                if let Some(unplug) = unplug.take() {
+                    unplug();
+                }
+            }
+        }
+        system.emit(|| {
+            RunEvent::RemovalEnd {
+                name,
+                device: device_ref,
+                manner,
+            }
+            .into()
+        });
+    }
+
+    /// The device and all below it.
+    pub(crate) fn family(&self) -> Vec<DeviceRef> {
+        let mut family = Vec::new();
+        collect(&self.inner.device, &mut |device| {
+            family.push(device.device_ref())
+        });
+        family
+    }
+
+    pub(crate) fn system(&self) -> System {
+        self.inner.device.system()
+    }
+}
+
+/// Unregisters a device as its kind asks for, and drops its creator's reference.
+pub(crate) fn unregister(device: &Device) {
+    if device.bus() == Some(platform_bus(&device.system())) {
+        platform_device_unregister(device);
+    } else {
+        device_unregister(device);
+    }
+}
+
+/// Calls `f` for the device and all below it.
+pub(crate) fn collect(device: &Device, f: &mut dyn FnMut(&Device)) {
+    f(device);
+    let mut children = Vec::new();
+    device_for_each_child(device, |child| {
+        children.push(child.clone());
+        0
+    });
+    for child in children {
+        collect(&child, f);
+    }
+}
+
+impl fmt::Debug for Plugged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Plugged")
+            .field("name", &self.name())
+            .field("unplugged", &self.is_unplugged())
+            .finish_non_exhaustive()
+    }
+}

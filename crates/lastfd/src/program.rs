@@ -1,0 +1,316 @@
+//! Programs that use a bench's devices.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{self, Child, Stdio};
+
+use lastfd_report::{Ending, RunEvent};
+use lastfd_sync::{Arc, Mutex, thread};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
+
+use crate::bench::Bench;
+
+/// What in a program's arguments stands for the iiod's address.
+const URI: &str = "{uri}";
+
+/// A program could not be run.
+#[derive(Debug, thiserror::Error)]
+pub enum ProgramError {
+    /// There is none of this name.
+    #[error(
+        "failed to run '{0}': there is no such program; give its path, or the name of one in PATH"
+    )]
+    NotFound(String),
+    /// It is no program, or may not be executed.
+    #[error("failed to run '{program}': {source}; is it an executable file?")]
+    NotExecutable {
+        /// Its name.
+        program: String,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// It cannot be served.
+    #[error("failed to serve devices to '{program}': {source}")]
+    Serve {
+        /// Its name.
+        program: String,
+        /// Why.
+        source: lastfd_iiod::StartError,
+    },
+    /// The system gives no process.
+    #[error("failed to start '{program}': {source}")]
+    Start {
+        /// Its name.
+        program: String,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+/// A program to be run; made by [`Bench::command`].
+#[derive(Debug)]
+pub struct Command<'a> {
+    bench: &'a Bench,
+    program: String,
+    inner: process::Command,
+    /// Not yet in `inner`: where the iiod is, is known when it is started.
+    args: Vec<OsString>,
+}
+
+impl Bench {
+    /// A program that uses the bench's devices. In its arguments `{uri}` becomes the
+    /// address of the bench's iiod, which is started with it.
+    ///
+    /// ```
+    /// use lastfd::Bench;
+    ///
+    /// let bench = Bench::new();
+    /// let echo = bench.command("echo").arg("{uri}").spawn().unwrap();
+    /// assert!(echo.wait().is_success());
+    /// bench.finish().assert_clean();
+    /// ```
+    pub fn command(&self, program: impl AsRef<OsStr>) -> Command<'_> {
+        let program = program.as_ref();
+        Command {
+            bench: self,
+            program: program.to_string_lossy().into_owned(),
+            inner: process::Command::new(program),
+            args: Vec::new(),
+        }
+    }
+}
+
+impl<'a> Command<'a> {
+    /// Adds an argument.
+    #[must_use]
+    pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
+        self.args.push(arg.as_ref().to_owned());
+        self
+    }
+
+    /// Adds arguments.
+    #[must_use]
+    pub fn args<A: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
+        let args = args.into_iter().map(|arg| arg.as_ref().to_owned());
+        self.args.extend(args);
+        self
+    }
+
+    /// Where its input comes from; inherited unless told.
+    #[must_use]
+    pub fn stdin(mut self, stdin: impl Into<Stdio>) -> Self {
+        self.inner.stdin(stdin);
+        self
+    }
+
+    /// Where its output goes; inherited unless told.
+    #[must_use]
+    pub fn stdout(mut self, stdout: impl Into<Stdio>) -> Self {
+        self.inner.stdout(stdout);
+        self
+    }
+
+    /// Where its errors go; inherited unless told.
+    #[must_use]
+    pub fn stderr(mut self, stderr: impl Into<Stdio>) -> Self {
+        self.inner.stderr(stderr);
+        self
+    }
+
+    /// Starts it.
+    ///
+    /// # Errors
+    /// There is no such program, it cannot be executed, or the system gives no process,
+    /// address or thread.
+    pub fn spawn(mut self) -> Result<Program<'a>, ProgramError> {
+        let uri = match self.bench.iiod() {
+            Ok(uri) => uri,
+            Err(source) => {
+                let program = self.program;
+                return Err(ProgramError::Serve { program, source });
+            }
+        };
+        for arg in &self.args {
+            self.inner.arg(with_uri(arg, &uri));
+        }
+        let child = match self.inner.spawn() {
+            Ok(child) => child,
+            Err(source) => return Err(failed_start(self.program, source)),
+        };
+        let program = Program {
+            name: self.program.as_str().into(),
+            bench: self.bench,
+            pid: Arc::new(Mutex::new(Pid::from_raw(child.id() as i32))),
+            child,
+            is_over: false,
+        };
+        self.bench.tell(RunEvent::ProgramStarted {
+            program: Arc::clone(&program.name),
+        });
+        Ok(program)
+    }
+
+    /// Runs it, and collects what it writes.
+    ///
+    /// # Errors
+    /// As [`Command::spawn`], and reading what it writes.
+    pub fn output(self) -> Result<Output, ProgramError> {
+        let command = self.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn()?.output()
+    }
+}
+
+fn failed_start(program: String, source: io::Error) -> ProgramError {
+    // execve(2): what is no executable file, or none that this machine runs.
+    const ENOEXEC: i32 = 8;
+    match source.kind() {
+        io::ErrorKind::NotFound => ProgramError::NotFound(program),
+        io::ErrorKind::PermissionDenied | io::ErrorKind::IsADirectory => {
+            ProgramError::NotExecutable { program, source }
+        }
+        _ if source.raw_os_error() == Some(ENOEXEC) => {
+            ProgramError::NotExecutable { program, source }
+        }
+        _ => ProgramError::Start { program, source },
+    }
+}
+
+fn with_uri(arg: &OsStr, uri: &str) -> OsString {
+    match arg.to_str() {
+        Some(text) => text.replace(URI, uri).into(),
+        None => arg.to_owned(),
+    }
+}
+
+/// What a program wrote, and how it ended.
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// How it ended.
+    pub ending: Ending,
+    /// What it wrote to its output.
+    pub stdout: Vec<u8>,
+    /// What it wrote to its errors.
+    pub stderr: Vec<u8>,
+}
+
+/// A program that runs. Dropping it kills the program.
+#[derive(Debug)]
+pub struct Program<'a> {
+    name: Arc<str>,
+    bench: &'a Bench,
+    child: Child,
+    /// None once the number may belong to another process.
+    pid: Arc<Mutex<Option<Pid>>>,
+    is_over: bool,
+}
+
+/// Sends signals to a program for as long as it is there. Clones are for one program.
+#[derive(Clone, Debug)]
+pub struct Signaller {
+    pid: Arc<Mutex<Option<Pid>>>,
+}
+
+impl Signaller {
+    /// Sends the signal with this number, such as 15 for SIGTERM; nothing happens if the
+    /// program has ended or there is no such signal.
+    pub fn send(&self, signal: i32) {
+        let pid = self.pid.lock();
+        if let (Some(pid), Some(signal)) = (*pid, Signal::from_named_raw(signal)) {
+            // A program that ends this moment is what is wanted.
+            let _ = kill_process(pid, signal);
+        }
+    }
+}
+
+impl Program<'_> {
+    /// Sends signals to it.
+    pub fn signaller(&self) -> Signaller {
+        Signaller {
+            pid: Arc::clone(&self.pid),
+        }
+    }
+
+    /// Waits for its end.
+    pub fn wait(mut self) -> Ending {
+        self.reap()
+    }
+
+    fn reap(&mut self) -> Ending {
+        // Its number is kept until nobody can send a signal to it any more.
+        if let Some(pid) = *self.pid.lock() {
+            let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+            thread::wait_outside(|| {
+                while let Err(rustix::io::Errno::INTR) = waitid(WaitId::Pid(pid), options) {}
+            });
+        }
+        let mut pid = self.pid.lock();
+        let ending = match self.child.wait() {
+            Ok(status) => match (status.code(), status.signal()) {
+                (Some(code), _) => Ending::Exited(code as u8),
+                (None, Some(signal)) => Ending::Killed(signal),
+                (None, None) => Ending::Failed(status.to_string().into()),
+            },
+            Err(error) => Ending::Failed(format!("failed to wait for it: {error}").into()),
+        };
+        *pid = None;
+        drop(pid);
+        self.is_over = true;
+        self.bench.tell(RunEvent::ProgramEnded {
+            program: Arc::clone(&self.name),
+            ending: ending.clone(),
+        });
+        ending
+    }
+
+    /// Waits for its end, reading what it writes to the pipes it was given.
+    ///
+    /// # Errors
+    /// Reading failed.
+    pub fn output(mut self) -> Result<Output, ProgramError> {
+        let fault = |program: &str, source| ProgramError::Start {
+            program: program.to_owned(),
+            source,
+        };
+        let name = Arc::clone(&self.name);
+        let (stdout, stderr) = (self.child.stdout.take(), self.child.stderr.take());
+        let errors = thread::spawn("stderr", move || read_all(stderr))
+            .map_err(|source| fault(&name, source))?;
+        let stdout = thread::wait_outside(|| read_all(stdout));
+        let stderr = errors.join().unwrap_or_else(|_| Ok(Vec::new()));
+        Ok(Output {
+            ending: self.wait(),
+            stdout: stdout.map_err(|source| fault(&name, source))?,
+            stderr: stderr.map_err(|source| fault(&name, source))?,
+        })
+    }
+}
+
+fn read_all(from: Option<impl io::Read>) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    if let Some(mut from) = from {
+        from.read_to_end(&mut bytes)?;
+    }
+    Ok(bytes)
+}
+
+impl Drop for Program<'_> {
+    fn drop(&mut self) {
+        if !self.is_over {
+            const SIGKILL: i32 = 9;
+            self.signaller().send(SIGKILL);
+            self.reap();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_uri_in_an_argument_is_replaced() {
+        let arg = with_uri(OsStr::new("a={uri},b={uri}"), "ip:127.0.0.1");
+        assert_eq!(arg, "a=ip:127.0.0.1,b=ip:127.0.0.1");
+    }
+}

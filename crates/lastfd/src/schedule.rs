@@ -1,0 +1,262 @@
+//! What is to be done to the devices later, at a time or at an event, and the task that
+//! does it.
+//!
+//! A listener may not call the model, so it only says what is due.
+
+use std::collections::BTreeSet;
+use std::io;
+
+use lastfd_model::event::Listener;
+use lastfd_model::{Event, EventKind, Subscription, System};
+use lastfd_report::{Manner, RunEvent};
+use lastfd_sync::thread::JoinHandle;
+use lastfd_sync::{Arc, Cancel, Clock, Ktime, Mutex, WaitError, WaitQueue, wait_event};
+
+use crate::plugged::Plugged;
+use crate::when::When;
+
+/// What is to be done, and what has been.
+pub(crate) struct Schedule {
+    shared: Arc<Shared>,
+    task: Mutex<Option<(JoinHandle<()>, Subscription)>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    plans: Mutex<Vec<Plan>>,
+    changed: WaitQueue,
+    stop: Cancel,
+}
+
+struct Plan {
+    target: Plugged,
+    manner: Manner,
+    when: When,
+    /// How often the event was seen.
+    seen: u32,
+    state: State,
+    /// The devices it is about: the hardware's and all below it.
+    family: BTreeSet<u64>,
+    /// Open files of these devices.
+    files: BTreeSet<u64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Waiting,
+    Due,
+    Done,
+}
+
+impl Schedule {
+    pub(crate) fn new() -> Schedule {
+        Schedule {
+            shared: Arc::default(),
+            task: Mutex::new(None),
+        }
+    }
+
+    /// Plans a removal.
+    pub(crate) fn add(
+        &self,
+        system: &System,
+        target: &Plugged,
+        manner: Manner,
+        when: When,
+    ) -> io::Result<()> {
+        let family = target.family().iter().map(|device| device.id).collect();
+        self.shared.plans.lock().push(Plan {
+            target: target.clone(),
+            manner,
+            when,
+            seen: 0,
+            state: State::Waiting,
+            family,
+            files: BTreeSet::new(),
+        });
+        self.shared.changed.wake_all();
+        let mut task = self.task.lock();
+        if task.is_none() {
+            let listener: Arc<dyn Listener> = Arc::new(Watch(Arc::clone(&self.shared)));
+            let subscription = system.subscribe(listener);
+            let (shared, clock) = (Arc::clone(&self.shared), system.clock().clone());
+            let handle = system.clock().spawn("unplug", move || shared.run(&clock))?;
+            *task = Some((handle, subscription));
+        }
+        Ok(())
+    }
+
+    /// Looks at what is planned for this device.
+    #[cfg(feature = "iio")]
+    pub(crate) fn plan_of(&self, target: &Plugged) -> PlanView {
+        PlanView {
+            shared: Arc::clone(&self.shared),
+            target: target.clone(),
+        }
+    }
+
+    /// Whether a removal of this device is or was planned.
+    #[cfg(feature = "iio")]
+    pub(crate) fn knows(&self, target: &Plugged) -> bool {
+        let plans = self.shared.plans.lock();
+        plans.iter().any(|plan| plan.target.name() == target.name())
+    }
+
+    /// Does what is due, forgets the rest, and says what that was.
+    pub(crate) fn stop(&self) -> Vec<RunEvent> {
+        self.shared.stop.cancel();
+        if let Some((task, subscription)) = self.task.lock().take() {
+            // A driver's panic was caught where it happened; there is nothing to add.
+            let _ = task.join();
+            drop(subscription);
+        }
+        let plans = core::mem::take(&mut *self.shared.plans.lock());
+        plans
+            .into_iter()
+            .filter(|plan| plan.state != State::Done)
+            .map(|plan| RunEvent::RemovalMissed {
+                name: plan.target.name().into(),
+                manner: plan.manner,
+                when: plan.when.to_string().into(),
+                seen: plan.seen,
+            })
+            .collect()
+    }
+}
+
+impl Drop for Schedule {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// What is planned for one device.
+#[cfg(feature = "iio")]
+pub(crate) struct PlanView {
+    shared: Arc<Shared>,
+    target: Plugged,
+}
+
+#[cfg(feature = "iio")]
+impl PlanView {
+    /// Whether a removal is still to come, and if so, whether one is at a time.
+    pub(crate) fn is_timed(&self) -> Option<bool> {
+        let plans = self.shared.plans.lock();
+        let ours = |plan: &&Plan| plan.target.name() == self.target.name();
+        let open = plans.iter().filter(|plan| plan.state != State::Done);
+        let timed = open
+            .filter(ours)
+            .map(|plan| matches!(plan.when, When::At(_)));
+        timed.reduce(|a, b| a || b)
+    }
+}
+
+/// What the task has to do next.
+enum Next {
+    Remove(usize, Plugged, Manner, String),
+    Sleep(Option<Ktime>),
+}
+
+impl Shared {
+    fn run(&self, clock: &Clock) {
+        loop {
+            match self.next(clock.now()) {
+                Next::Remove(index, target, manner, cause) => {
+                    target.remove(manner, &cause);
+                    self.plans.lock()[index].state = State::Done;
+                }
+                Next::Sleep(deadline) => {
+                    let queues = [&self.changed];
+                    let waited = wait_event(&queues, clock, deadline, Some(&self.stop), || {
+                        match self.next(clock.now()) {
+                            Next::Remove(..) => Some(()),
+                            Next::Sleep(until) => (until != deadline).then_some(()),
+                        }
+                    });
+                    if waited == Err(WaitError::Cancelled) {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    fn next(&self, now: Ktime) -> Next {
+        let plans = self.plans.lock();
+        let mut soonest = None;
+        for (index, plan) in plans.iter().enumerate() {
+            let is_due = match (plan.state, &plan.when) {
+                (State::Done, _) => false,
+                (State::Due, _) => true,
+                (State::Waiting, When::On { .. }) => false,
+                (State::Waiting, When::At(time)) => {
+                    let at = Ktime(0).after(*time);
+                    if at > now {
+                        soonest = Some(soonest.map_or(at, |other: Ktime| other.min(at)));
+                    }
+                    at <= now
+                }
+            };
+            if is_due {
+                let cause = match &plan.when {
+                    When::At(_) => format!("at {}", plan.when),
+                    When::On { .. } => format!("on {}", plan.when),
+                };
+                return Next::Remove(index, plan.target.clone(), plan.manner, cause);
+            }
+        }
+        Next::Sleep(soonest)
+    }
+}
+
+/// Counts events, and says what is due.
+struct Watch(Arc<Shared>);
+
+impl Listener for Watch {
+    fn event(&self, event: &Event) {
+        let mut plans = self.0.plans.lock();
+        let mut due = false;
+        for plan in plans.iter_mut() {
+            if plan.state == State::Waiting {
+                due |= plan.see(&event.kind);
+            }
+        }
+        drop(plans);
+        if due {
+            self.0.changed.wake_all();
+        }
+    }
+}
+
+impl Plan {
+    /// Whether the event makes it due.
+    fn see(&mut self, event: &EventKind) -> bool {
+        use EventKind::*;
+        let of_ours = match event {
+            FileOpened { file, device } => {
+                let ours = device.as_ref().is_some_and(|d| self.family.contains(&d.id));
+                if ours {
+                    self.files.insert(file.id);
+                }
+                ours
+            }
+            FileClosed { file, .. } => self.files.remove(&file.id),
+            OperationBegin { file, .. }
+            | OperationEnd { file, .. }
+            | Blocked { file, .. }
+            | Woken { file, .. } => self.files.contains(&file.id),
+            other => other.device().is_some_and(|d| self.family.contains(&d.id)),
+        };
+        let When::On { trigger, count } = &self.when else {
+            return false;
+        };
+        if !of_ours || !trigger.matches(event) {
+            return false;
+        }
+        self.seen += 1;
+        if self.seen == *count {
+            self.state = State::Due;
+        }
+        self.state == State::Due
+    }
+}

@@ -1,0 +1,99 @@
+//! The iiod of a bench, started when it is first asked for.
+
+use core::time::Duration;
+use std::net::{IpAddr, SocketAddr};
+
+use lastfd_iiod::{Bind, Config, Server, StartError, UnplugAnswers};
+use lastfd_model::System;
+use lastfd_sync::Mutex;
+
+use crate::bench::Bench;
+
+/// The port that libiio knows; its clients before 0.24 know no other.
+pub const IIOD_PORT: u16 = 30431;
+
+/// What serves a bench's System.
+pub(crate) struct Servers {
+    answers: UnplugAnswers,
+    iiod: Mutex<Option<Server>>,
+}
+
+impl Servers {
+    pub(crate) fn new(answers: UnplugAnswers) -> Servers {
+        Servers {
+            answers,
+            iiod: Mutex::new(None),
+        }
+    }
+
+    fn start(&self, system: &System, bind: &[Bind]) -> Result<String, StartError> {
+        let mut iiod = self.iiod.lock();
+        if let Some(server) = &*iiod {
+            return Ok(server.uri());
+        }
+        let mut result = Err(None);
+        for bind in bind {
+            let config = Config {
+                bind: *bind,
+                unplug: self.answers,
+                ..Config::default()
+            };
+            match Server::start(system, config) {
+                Ok(server) => {
+                    result = Ok(server);
+                    break;
+                }
+                Err(error) => result = Err(Some(error)),
+            }
+        }
+        let server = result.map_err(|error| {
+            error.unwrap_or_else(|| std::io::Error::other("there is no address to try").into())
+        })?;
+        Ok(iiod.insert(server).uri())
+    }
+
+    /// Waits until no connection is left. False if that took too long.
+    pub(crate) fn wait_idle(&self, timeout: Duration) -> bool {
+        let iiod = self.iiod.lock();
+        iiod.as_ref()
+            .is_none_or(|server| server.wait_idle(Some(timeout)))
+    }
+
+    pub(crate) fn stop(&self) {
+        let server = self.iiod.lock().take();
+        drop(server);
+    }
+}
+
+impl Bench {
+    /// Starts an iiod for programs of this machine, unless there is one, and gives what a
+    /// client of libiio takes for `-u`: `ip:127.0.0.1:30431`.
+    ///
+    /// # Errors
+    /// No port is free, or threads or descriptors are short.
+    pub fn iiod(&self) -> Result<String, StartError> {
+        // The port that every client knows where it is free; otherwise any.
+        let ports = [IIOD_PORT, 0].map(|port| Bind::Loopback { port });
+        self.server.start(self.system(), &ports)
+    }
+
+    /// Starts an iiod at this address, unless there is one, and gives its uri.
+    ///
+    /// # Errors
+    /// The address is in use or not this machine's, or threads or descriptors are short.
+    pub fn iiod_at(&self, address: SocketAddr) -> Result<String, StartError> {
+        let bind = match address.ip() {
+            IpAddr::V4(ip) if ip.is_loopback() && ip.octets() == [127, 0, 0, 1] => Bind::Loopback {
+                port: address.port(),
+            },
+            _ => Bind::At(address),
+        };
+        self.server.start(self.system(), &[bind])
+    }
+
+    /// Waits until every connection of the iiod has ended, which is when the files of its
+    /// clients are closed. False if that took longer than this.
+    pub fn wait_for_clients(&self, timeout: Duration) -> bool {
+        self.server.wait_idle(timeout)
+    }
+}
