@@ -5,8 +5,8 @@
 //! attributes and nodes.
 //!
 //! It promises what clients made for libiio 0.24 see of Debian's `iiod` on the wire:
-//! `iiod/lexer.l`, `iiod/parser.y`, `iiod/ops.c`, `local.c`, `channel.c` and `xml.c` of
-//! that release are what it follows, and where a rule is theirs the code says so. What is
+//! `iiod/lexer.l`, `iiod/parser.y`, `iiod/ops.c`, `local.c`, `context.c`, `device.c` and
+//! `channel.c` of that release are what it follows, and where a rule is theirs the code says so. What is
 //! not theirs, by choice:
 //!
 //! - By default every command on a device that has gone gives `ENODEV` at once

@@ -228,15 +228,17 @@ impl<'a, L: Link> Session<'a, L> {
     fn device(&mut self, name: &str) -> Result<Arc<ContextDevice>> {
         let device = self.context().find(name).ok_or(Errno::ENODEV)?;
         let device = Arc::clone(device);
-        if self.hides(&device) {
-            return Err(Errno::ENODEV);
+        if !device.is_gone() {
+            return Ok(device);
         }
-        Ok(device)
-    }
-
-    /// Whether the device has gone and is answered for with `ENODEV`.
-    fn hides(&self, device: &ContextDevice) -> bool {
-        self.shared.answers == UnplugAnswers::Enodev && device.is_gone()
+        match self.shared.answers {
+            UnplugAnswers::Enodev => Err(Errno::ENODEV),
+            UnplugAnswers::Linux => {
+                // Its files have paths, and another may be there by now.
+                let context = self.context.insert(self.shared.catalogue.current());
+                context.find(&device.id).cloned().ok_or(Errno::ENODEV)
+            }
+        }
     }
 
     /// What to say of an error: a device that went in the middle has gone.
@@ -246,6 +248,11 @@ impl<'a, L: Link> Session<'a, L> {
         } else {
             error
         }
+    }
+
+    /// Whether the device has gone, or is about to, and is answered for with `ENODEV`.
+    fn hides(&self, device: &ContextDevice) -> bool {
+        self.shared.answers == UnplugAnswers::Enodev && tree::is_going(device.device())
     }
 
     fn read(&mut self, target: Target<'_>, attribute: Option<&str>) -> Result<Vec<u8>> {
@@ -384,10 +391,13 @@ impl<'a, L: Link> Session<'a, L> {
         Ok(())
     }
 
+    /// Where the open buffer of the device is. As over a real kernel it is found by name.
     fn position(&self, device: &ContextDevice) -> Option<usize> {
-        self.buffers
-            .iter()
-            .position(|buffer| buffer.device().device() == device.device())
+        let linux = self.shared.answers == UnplugAnswers::Linux;
+        self.buffers.iter().position(|buffer| {
+            let of = buffer.device();
+            of.device() == device.device() || linux && of.id == device.id
+        })
     }
 
     fn open(&mut self, device: &str, samples: u64, mask: &str, cyclic: bool) -> Result {

@@ -40,6 +40,15 @@ pub(crate) fn is_gone(device: &Device) -> bool {
     !device_is_registered(device)
 }
 
+/// Whether the device's directory has gone or is being emptied: every device has `uevent`,
+/// and it goes with the first.
+pub(crate) fn is_going(device: &Device) -> bool {
+    is_gone(device)
+        || attributes(device)
+            .iter()
+            .all(|file| &*file.path != "uevent")
+}
+
 /// The names of the files directly in a folder of the device; `""` is its own. Sorted.
 pub(crate) fn names_in(device: &Device, folder: &str) -> Vec<String> {
     let paths = attributes(device).into_iter();

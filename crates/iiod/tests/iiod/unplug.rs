@@ -124,6 +124,28 @@ fn a_buffer_that_a_new_description_is_without_can_still_be_closed() {
 }
 
 #[test]
+fn in_the_moment_of_the_removal_there_is_a_value_or_enodev() {
+    for _ in 0..30 {
+        let tree = Tree::new();
+        let server = serve(&tree.system, UnplugAnswers::Enodev);
+        let mut client = Client::new(&server);
+        client.ask("READ iio:device0 sampling_frequency", "5\n1000\0\n");
+        let requests = 300;
+        client.send("READ iio:device0 sampling_frequency\r\n".repeat(requests));
+        tree.unplug();
+        client.send("EXIT\r\n");
+        let mut replies = Vec::new();
+        while let line @ ("5" | "1000\0" | "-19") = client.line().as_str() {
+            replies.push(line == "-19");
+        }
+        client.closed_after(b"");
+        let gone = replies.iter().filter(|&&gone| gone).count();
+        assert_eq!(2 * (requests - gone) + gone, replies.len());
+        assert!(replies.is_sorted(), "values after ENODEV");
+    }
+}
+
+#[test]
 fn a_connection_does_not_take_a_new_device_for_the_old_one() {
     let mut tree = Tree::new();
     let server = serve(&tree.system, UnplugAnswers::Enodev);
@@ -189,6 +211,20 @@ fn as_over_a_real_kernel_an_open_buffer_times_out_and_is_closed() {
     tree.adc.source.wait_for_open(0);
     client.ask("READBUF iio:device0 32", "-9\n");
     client.ask("CLOSE iio:device0", "0\n");
+    client.finish();
+}
+
+#[test]
+fn as_over_a_real_kernel_a_new_device_is_found_under_the_old_name() {
+    let mut tree = Tree::new();
+    let server = serve(&tree.system, UnplugAnswers::Linux);
+    let mut client = Client::new(&server);
+    let before = client.description();
+    tree.unplug();
+    client.ask("READ iio:device0 sampling_frequency", "-2\n");
+    tree.replug();
+    client.ask("READ iio:device0 sampling_frequency", "5\n1000\0\n");
+    assert_eq!(client.description(), before);
     client.finish();
 }
 
