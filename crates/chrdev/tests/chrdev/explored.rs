@@ -7,6 +7,24 @@ use lastfd_sync::{Arc, Cancel, Clock, explore, thread};
 
 use crate::board::{Board, splats};
 
+/// How long the others let a call get before they act, in switches between
+/// tasks: it is met before it waits, on its way there, and asleep.
+const PATIENCE: [usize; 3] = [0, 40, 120];
+
+fn explored(body: impl Fn(usize) + Send + Sync + Clone + 'static) {
+    for patience in PATIENCE {
+        let body = body.clone();
+        let run = explore::check_random(200, 7, move || body(patience));
+        run.unwrap_or_else(|failure| panic!("after {patience} switches: {failure}"));
+    }
+}
+
+fn be_patient(patience: usize) {
+    for _ in 0..patience {
+        thread::yield_now();
+    }
+}
+
 fn board() -> Board {
     Board::on(System::builder().clock(Clock::simulated()).build())
 }
@@ -55,7 +73,7 @@ fn open_removal_and_last_close_agree_in_every_order() {
 }
 
 /// A blocked reader against data, removal and another reader: no wake is lost.
-fn blocked_readers_against_data_and_removal() {
+fn blocked_readers_against_data_and_removal(patience: usize) {
     let board = board();
     let readers: Vec<_> = (0..2)
         .map(|_| {
@@ -77,7 +95,11 @@ fn blocked_readers_against_data_and_removal() {
         })
         .collect();
     let sensor = Arc::clone(&board.sensor);
-    sensor.push(&[1, 2, 3]);
+    for byte in 1..4 {
+        be_patient(patience);
+        sensor.push(&[byte]);
+    }
+    be_patient(patience);
     sensor.remove();
     let mut all: Vec<u8> = readers
         .into_iter()
@@ -93,12 +115,11 @@ fn blocked_readers_against_data_and_removal() {
 
 #[test]
 fn blocked_readers_miss_no_wake_and_no_byte_in_any_order() {
-    let random = explore::check_random(300, 11, blocked_readers_against_data_and_removal);
-    random.unwrap_or_else(|failure| panic!("{failure}"));
+    explored(blocked_readers_against_data_and_removal);
 }
 
 /// Waits for one queue, then for another: no wake is lost on the way.
-fn a_call_that_waits_for_one_thing_and_then_for_another() {
+fn a_call_that_waits_for_one_thing_and_then_for_another(patience: usize) {
     struct Twice([Fifo<()>; 2]);
     impl FileOps for Twice {
         fn read(&self, _: &File, call: &mut Read<'_>) -> Try<usize> {
@@ -118,6 +139,7 @@ fn a_call_that_waits_for_one_thing_and_then_for_another() {
     let file = anon_inode_getfile(&system, "twice", ops, None, OpenFlags::RDONLY, None).unwrap();
     let task = thread::spawn("reader", move || file.read(&mut [0])).unwrap();
     for fifo in fifos {
+        be_patient(patience);
         fifo.push(()).unwrap();
     }
     assert_eq!(task.join().unwrap(), Ok(2));
@@ -125,13 +147,11 @@ fn a_call_that_waits_for_one_thing_and_then_for_another() {
 
 #[test]
 fn a_call_may_wait_for_one_thing_and_then_for_another() {
-    let random =
-        explore::check_random(300, 3, a_call_that_waits_for_one_thing_and_then_for_another);
-    random.unwrap_or_else(|failure| panic!("{failure}"));
+    explored(a_call_that_waits_for_one_thing_and_then_for_another);
 }
 
 /// A signal against data: the byte is read or still there, never both or neither.
-fn a_signal_against_data() {
+fn a_signal_against_data(patience: usize) {
     let board = board();
     let file = board.open();
     let cancel = Cancel::new();
@@ -139,7 +159,12 @@ fn a_signal_against_data() {
         let cancel = cancel.clone();
         thread::spawn("reader", move || file.read_with(&mut [0], &cancel)).unwrap()
     };
-    let signal = thread::spawn("signal", move || cancel.cancel()).unwrap();
+    let signal = thread::spawn("signal", move || {
+        be_patient(patience);
+        cancel.cancel();
+    })
+    .unwrap();
+    be_patient(patience);
     board.sensor.push(&[1]);
     signal.join().unwrap();
     match reader.join().unwrap() {
@@ -150,21 +175,48 @@ fn a_signal_against_data() {
 
 #[test]
 fn a_read_that_a_signal_ends_takes_nothing_in_any_order() {
-    let random = explore::check_random(300, 5, a_signal_against_data);
-    random.unwrap_or_else(|failure| panic!("{failure}"));
+    explored(a_signal_against_data);
 }
 
 /// A poller against data: no wake is lost.
-fn a_poller_against_data() {
+fn a_poller_against_data(patience: usize) {
     let board = board();
     let file = board.open();
     let poller = thread::spawn("poller", move || file.poll(PollMask::IN, None)).unwrap();
+    be_patient(patience);
     board.sensor.push(&[1]);
     assert_eq!(poller.join().unwrap(), PollMask::IN);
 }
 
 #[test]
 fn a_poller_misses_no_wake_in_any_order() {
-    let random = explore::check_random(300, 9, a_poller_against_data);
-    random.unwrap_or_else(|failure| panic!("{failure}"));
+    explored(a_poller_against_data);
+}
+
+/// A byte for each of two readers: the one that waits for the other's commit is
+/// woken by it.
+fn a_byte_for_each_of_two_readers() {
+    let board = board();
+    board.sensor.push(&[1, 2]);
+    let readers: Vec<_> = (0..2)
+        .map(|_| {
+            let file = board.open();
+            thread::spawn("reader", move || {
+                let mut byte = [0];
+                file.read(&mut byte).map(|_| byte[0])
+            })
+            .unwrap()
+        })
+        .collect();
+    let mut got: Vec<_> = readers.into_iter().map(|r| r.join().unwrap()).collect();
+    got.sort_unstable();
+    assert_eq!(got, [Ok(1), Ok(2)]);
+}
+
+#[test]
+fn a_reader_that_meets_anothers_uncommitted_reply_gets_the_next_byte() {
+    // One reader must stop between its attempt and its commit for as long as the
+    // other needs to fall asleep: few changes of task, at the right places.
+    let pct = explore::check_pct(1000, 2, 7, a_byte_for_each_of_two_readers);
+    pct.unwrap_or_else(|failure| panic!("{failure}"));
 }
