@@ -91,7 +91,10 @@ pub(crate) fn parse(line: &[u8]) -> Result<Command<'_>, Malformed> {
     if line.is_empty() {
         return Ok(Command::Nothing);
     }
-    let mut words = Words { rest: line };
+    let mut words = Words {
+        rest: line,
+        past_target: false,
+    };
     let command = words.keyword()?;
     let command = match command {
         "HELP" | "help" => Command::Help,
@@ -180,6 +183,7 @@ fn is_blank(byte: u8) -> bool {
 
 struct Words<'a> {
     rest: &'a str,
+    past_target: bool,
 }
 
 impl<'a> Iterator for Words<'a> {
@@ -215,12 +219,15 @@ impl<'a> Words<'a> {
         }
     }
 
-    /// A word that is none of the keywords which the lexer knows after a device.
+    /// A word that the lexer does not take for a keyword. After a device these are many;
+    /// after DEBUG, BUFFER or a channel an attribute may be called `input`.
     fn plain(&mut self) -> Result<&'a str, Malformed> {
         let word = self.word()?;
         match word {
+            "CYCLIC" | "cyclic" => Err(Malformed),
+            _ if self.past_target => Ok(word),
             "DEBUG" | "debug" | "BUFFER" | "buffer" | "INPUT" | "input" | "OUTPUT" | "output"
-            | "CYCLIC" | "cyclic" | "BUFFERS_COUNT" | "buffers_count" => Err(Malformed),
+            | "BUFFERS_COUNT" | "buffers_count" => Err(Malformed),
             _ => Ok(word),
         }
     }
@@ -235,22 +242,21 @@ impl<'a> Words<'a> {
     fn target(&mut self) -> Result<Target<'a>, Malformed> {
         let device = self.word()?;
         let rest = self.rest;
-        let output = match self.next() {
-            Some("DEBUG" | "debug") => return Ok(Target::Debug(device)),
-            Some("BUFFER" | "buffer") => return Ok(Target::Buffer(device)),
-            Some("INPUT" | "input") => false,
-            Some("OUTPUT" | "output") => true,
+        let target = match self.next() {
+            Some("DEBUG" | "debug") => Target::Debug(device),
+            Some("BUFFER" | "buffer") => Target::Buffer(device),
+            Some(direction @ ("INPUT" | "input" | "OUTPUT" | "output")) => Target::Channel {
+                device,
+                output: direction.starts_with(['O', 'o']),
+                channel: self.word()?,
+            },
             _ => {
                 self.rest = rest;
                 return Ok(Target::Device(device));
             }
         };
-        let channel = self.word()?;
-        Ok(Target::Channel {
-            device,
-            output,
-            channel,
-        })
+        self.past_target = true;
+        Ok(target)
     }
 }
 
@@ -329,7 +335,9 @@ mod tests {
             "OPEN iio:device0 16",
             "OPEN iio:device0 16 00000001 ROUND",
             "READ iio:device0 INPUT",
-            "READ iio:device0 DEBUG DEBUG",
+            "READ iio:device0 cyclic",
+            "READ iio:device0 DEBUG cyclic",
+            "READ iio:device0 buffers_count",
             "READ ../etc/passwd x",
             "READ iio:device0 a/b",
             "READ iio:device0 a b",
@@ -381,6 +389,28 @@ mod tests {
                 target: Target::Debug("adc"),
                 attribute: None,
                 length: 8
+            })
+        );
+    }
+
+    #[test]
+    fn attributes_of_channels_may_be_called_as_keywords() {
+        assert_eq!(
+            parse(b"READ adc INPUT temp input"),
+            Ok(Command::Read {
+                target: Target::Channel {
+                    device: "adc",
+                    output: false,
+                    channel: "temp"
+                },
+                attribute: Some("input")
+            })
+        );
+        assert_eq!(
+            parse(b"READ adc DEBUG buffer"),
+            Ok(Command::Read {
+                target: Target::Debug("adc"),
+                attribute: Some("buffer")
             })
         );
     }
