@@ -73,7 +73,7 @@ Examples:
 #[derive(Debug, Parser)]
 #[command(name = "lastfd", version, styles = STYLES, after_help = EXAMPLES)]
 #[command(disable_help_subcommand = true, subcommand_required = true)]
-#[command(arg_required_else_help = false, max_term_width = 100)]
+#[command(arg_required_else_help = true, max_term_width = 100)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,

@@ -12,6 +12,9 @@ use lastfd::{Event, EventKind};
 /// Calls that succeed alike are shown this often, then counted.
 const ALIKE: u64 = 3;
 
+/// Sleeping is no call of its own, and is not counted.
+const BLOCKED: &str = " blocked";
+
 const SUBJECT_WIDTH: usize = 20;
 
 pub(crate) const DIM: Style = Style::new().dimmed();
@@ -78,6 +81,9 @@ impl Listener for LiveLog {
 impl Inner {
     fn print(&mut self, time: u64, row: &Row) -> io::Result<()> {
         for ((subject, what), count) in core::mem::take(&mut self.folded) {
+            if what.ends_with(BLOCKED) {
+                continue;
+            }
             let text = format!("… {what}, {count} more");
             writeln!(
                 self.out,
@@ -161,7 +167,7 @@ impl Row {
             OperationEnd {
                 op, result: Ok(_), ..
             } => Some(op.to_string()),
-            Blocked { op, .. } => Some(format!("{op} blocked")),
+            Blocked { op, .. } => Some(format!("{op}{BLOCKED}")),
             AttributeShown {
                 attribute,
                 result: Ok(_),
@@ -174,7 +180,7 @@ impl Row {
             } => Some(format!("store {attribute}")),
             Framework(event) => match event.as_any().downcast_ref::<RunEvent>() {
                 Some(_) => None,
-                None => Some("events".to_owned()),
+                None => Some(event.to_string()),
             },
             _ => None,
         };

@@ -15,6 +15,7 @@ mod removal_arg;
 mod replay;
 mod run;
 mod signals;
+mod usage;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -59,9 +60,22 @@ fn say(failure: &Failure) {
 
 /// Help and version are answers; anything else is wrong usage.
 fn refuse(error: &clap::Error) -> ExitCode {
-    let _ = error.print();
     match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
-        _ => ExitCode::from(USAGE),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            let _ = error.print();
+            return ExitCode::SUCCESS;
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            let _ = error.print();
+        }
+        _ => {
+            let style = log::BAD;
+            let _ = writeln!(
+                anstream::stderr(),
+                "{style}error:{style:#} {} (lastfd --help)",
+                usage::line(error)
+            );
+        }
     }
+    ExitCode::from(USAGE)
 }

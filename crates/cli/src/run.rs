@@ -8,7 +8,7 @@ use anstream::AutoStream;
 use lastfd::devices::Spec;
 use lastfd::report::Format;
 use lastfd::sync::{Arc, Cancel};
-use lastfd::{Bench, Ending, Keep, Manner, Report, Verdict};
+use lastfd::{Bench, Ending, Keep, Manner, Report, Verdict, find_program};
 
 use crate::args::RunArgs;
 use crate::device_arg::{DEFAULT, names, plug_all};
@@ -23,6 +23,9 @@ const CLOSING: Duration = Duration::from_secs(5);
 pub(crate) fn run(args: RunArgs) -> Result<ExitCode, Failure> {
     if let Some(path) = &args.report {
         Format::of(path)?;
+    }
+    if let Some(program) = args.program.first() {
+        find_program(program)?;
     }
     let mut devices = args.devices;
     if devices.is_empty() {

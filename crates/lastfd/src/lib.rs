@@ -48,7 +48,7 @@ pub use lastfd_model::{Errno, Event, EventKind, Rules, System};
 pub use lastfd_report::{Ending, Manner, Report, Verdict};
 pub use plugged::Plugged;
 #[cfg(feature = "iiod")]
-pub use program::{Command, Output, Program, ProgramError, Signaller};
+pub use program::{Command, Output, Program, ProgramError, Signaller, find_program};
 #[cfg(feature = "iiod")]
 pub use serve::IIOD_PORT;
 pub use when::{EVENTS, Trigger, When, WhenError};

@@ -3,10 +3,12 @@
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
 use std::process::{self, Child, Stdio};
 
 use lastfd_report::{Ending, RunEvent};
 use lastfd_sync::{Arc, Mutex, thread};
+use rustix::fs::Access;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
 use crate::bench::Bench;
@@ -181,6 +183,57 @@ fn with_uri(arg: &OsStr, uri: &str) -> OsString {
         Some(text) => text.replace(URI, uri).into(),
         None => arg.to_owned(),
     }
+}
+
+/// Finds a program as `execvp` does: by its path, or in the folders of PATH. To refuse
+/// what cannot be run before anything is plugged in.
+///
+/// ```
+/// assert!(lastfd::find_program("sh").is_ok());
+/// let error = lastfd::find_program("no-such-program").unwrap_err();
+/// assert!(error.to_string().contains("there is no such program"));
+/// ```
+///
+/// # Errors
+/// There is none of this name, or it is no executable file.
+pub fn find_program(program: impl AsRef<OsStr>) -> Result<PathBuf, ProgramError> {
+    let program = program.as_ref();
+    let name = || program.to_string_lossy().into_owned();
+    let path = Path::new(program);
+    let candidates: Vec<PathBuf> = if program.as_encoded_bytes().contains(&b'/') {
+        vec![path.to_owned()]
+    } else {
+        let folders = std::env::var_os("PATH").unwrap_or_else(|| "/bin:/usr/bin".into());
+        std::env::split_paths(&folders)
+            .map(|folder| folder.join(path))
+            .collect()
+    };
+    let mut refused = None;
+    for candidate in candidates {
+        match executable(&candidate) {
+            Ok(()) => return Ok(candidate),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => {}
+            Err(error) => refused = Some(error),
+        }
+    }
+    Err(match refused {
+        Some(source) => ProgramError::NotExecutable {
+            program: name(),
+            source,
+        },
+        None => ProgramError::NotFound(name()),
+    })
+}
+
+fn executable(path: &Path) -> io::Result<()> {
+    if path.as_os_str().is_empty() {
+        return Err(io::ErrorKind::NotFound.into());
+    }
+    if path.metadata()?.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    Ok(rustix::fs::access(path, Access::EXEC_OK)?)
 }
 
 /// What a program wrote, and how it ended.

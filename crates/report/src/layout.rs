@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use lastfd_model::{Errno, Event, EventKind};
 use lastfd_sync::Arc;
 
-use crate::run_event::{Manner, RunEvent};
+use crate::run_event::RunEvent;
 
 /// Everything in the picture. `x` is in pixels from the axis's start.
 #[derive(Debug, Default)]
@@ -86,7 +86,8 @@ impl Lane {
 
     /// What was of use until `x` is held from then on.
     fn gone_at(&mut self, x: f64) {
-        if self.held.is_none()
+        if self.end.is_none()
+            && self.held.is_none()
             && let Some((_, until)) = &mut self.alive
         {
             *until = x;
@@ -122,6 +123,7 @@ impl Layout {
             },
             lanes: BTreeMap::new(),
             asleep: BTreeMap::new(),
+            files: BTreeMap::new(),
         };
         for event in events {
             builder.take(event, axis.x(event.time.0));
@@ -134,6 +136,8 @@ struct Builder<'a> {
     layout: Layout,
     lanes: BTreeMap<Key<'a>, usize>,
     asleep: BTreeMap<u64, f64>,
+    /// Open files by their device.
+    files: BTreeMap<u64, Vec<u64>>,
 }
 
 impl<'a> Builder<'a> {
@@ -166,8 +170,12 @@ impl<'a> Builder<'a> {
                 }
             }
             DeviceRemoved { device } => {
-                if let Some(lane) = self.known(Key::Device(device.id)) {
-                    lane.gone_at(x);
+                let files = self.files.get(&device.id).cloned().unwrap_or_default();
+                let of_device = files.into_iter().map(Key::File);
+                for key in core::iter::once(Key::Device(device.id)).chain(of_device) {
+                    if let Some(lane) = self.known(key) {
+                        lane.gone_at(x);
+                    }
                 }
             }
             Released { device } => {
@@ -175,7 +183,10 @@ impl<'a> Builder<'a> {
                     lane.ends_at(x);
                 }
             }
-            FileOpened { file, .. } => {
+            FileOpened { file, device } => {
+                if let Some(device) = device {
+                    self.files.entry(device.id).or_default().push(file.id);
+                }
                 let label = format!("{} #{}", file.path, file.id).into();
                 if let Some(lane) = self.lane(Key::File(file.id), &label, LaneKind::File) {
                     lane.alive = Some((x, x));
@@ -200,9 +211,6 @@ impl<'a> Builder<'a> {
                     && lane.calls.len() < CALLS_MAX
                 {
                     lane.calls.push((x, Arc::clone(op), result.err()));
-                    if result.err() == Some(Errno::ENODEV) {
-                        lane.gone_at(x);
-                    }
                 }
             }
             Splat { device, .. } | Leak { device, .. } => {
@@ -222,19 +230,11 @@ impl<'a> Builder<'a> {
                 name,
                 manner,
                 cause,
-                family,
                 ..
-            }) => {
-                let manner_text = match manner {
-                    Manner::Unplug => "unplug",
-                    Manner::Unbind => "unbind",
-                };
-                self.layout.removals.push(Mark {
-                    x,
-                    text: format!("{manner_text} {name}, {cause}"),
-                });
-                let _ = family;
-            }
+            }) => self.layout.removals.push(Mark {
+                x,
+                text: format!("{manner} {name}, {cause}"),
+            }),
             Some(RunEvent::ProgramStarted { program }) => {
                 let key = Key::Program(program);
                 if let Some(lane) = self.lane(key, program, LaneKind::Program) {

@@ -18,7 +18,7 @@ pub enum Manner {
 
 impl fmt::Display for Manner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+        f.pad(match self {
             Manner::Unplug => "unplug",
             Manner::Unbind => "unbind",
         })

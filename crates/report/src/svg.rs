@@ -6,8 +6,8 @@ use crate::Report;
 use crate::layout::{Lane, LaneKind, Layout};
 
 const LEFT: f64 = 190.0;
-const RIGHT: f64 = 40.0;
-const TOP: f64 = 92.0;
+const RIGHT: f64 = 76.0;
+const TOP: f64 = 104.0;
 const ROW: f64 = 34.0;
 const BAR: f64 = 14.0;
 const BOTTOM: f64 = 74.0;
@@ -48,6 +48,7 @@ pub(crate) fn timeline(report: &Report) -> String {
         "title",
         &format!("verdict: {}", report.verdict().summary()),
     );
+    text(&mut svg, 16.0, 44.0, "small", &about(report));
     axis(&mut svg, &layout, floor, width);
     for (row, lane) in layout.lanes.iter().enumerate() {
         draw_lane(&mut svg, lane, TOP + ROW * row as f64);
@@ -56,6 +57,16 @@ pub(crate) fn timeline(report: &Report) -> String {
     legend(&mut svg, floor + 46.0);
     svg.push_str("</svg>\n");
     svg
+}
+
+/// The line below the title.
+fn about(report: &Report) -> String {
+    let mut parts = vec![format!("rules {}", report.rules())];
+    for (program, ending) in &report.verdict().programs {
+        parts.push(format!("{program}: {ending}"));
+    }
+    parts.push(format!("{} events", report.events().len()));
+    parts.join("  ·  ")
 }
 
 fn axis(svg: &mut String, layout: &Layout, floor: f64, width: f64) {

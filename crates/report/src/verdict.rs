@@ -141,17 +141,40 @@ impl fmt::Display for Removal {
         }
         let mut label = "held then";
         for line in holders(&self.held) {
-            writeln!(f, "{label:<9} {line}")?;
-            label = "";
+            for part in wrapped(&line) {
+                writeln!(f, "{label:<9} {part}")?;
+                label = "";
+            }
         }
         let mut label = "released";
         for release in &self.released {
             let since = Millis(release.time.0.saturating_sub(self.began.0));
-            writeln!(f, "{label:<9} +{since} ms  {release}")?;
+            let since = format!("+{since} ms");
+            writeln!(f, "{label:<9} {since:>12}  {release}")?;
             label = "";
         }
         Ok(())
     }
+}
+
+/// Lines longer than this are broken at a comma.
+const WIDTH: usize = 88;
+
+fn wrapped(line: &str) -> Vec<String> {
+    let mut parts = vec![String::new()];
+    for piece in line.split_inclusive(", ") {
+        let last = parts.last().map_or(0, |part| part.chars().count());
+        if last > 0 && last + piece.trim_end().chars().count() > WIDTH {
+            parts.push("    ".to_owned());
+        }
+        if let Some(part) = parts.last_mut() {
+            part.push_str(piece);
+        }
+    }
+    parts
+        .iter()
+        .map(|part| part.trim_end().to_owned())
+        .collect()
 }
 
 /// Nanoseconds as milliseconds.
@@ -163,42 +186,59 @@ impl fmt::Display for Millis {
     }
 }
 
-/// Who held what: open files and waiters one by one, the rest counted per device.
+/// Who held what: open files and waiters one by one, the rest counted for each device.
 fn holders(held: &[LedgerLine]) -> Vec<String> {
     let mut lines: Vec<String> = held
         .iter()
         .filter(|line| is_someones(line.holding))
         .map(|line| format!("{} {}", line.holding, line.what))
         .collect();
-    let mut counted: BTreeMap<(&str, Holding), Vec<&str>> = BTreeMap::new();
+    let mut devices: Vec<(&str, BTreeMap<Holding, Counts<'_>>)> = Vec::new();
     for line in held.iter().filter(|line| !is_someones(line.holding)) {
         let device = line.device.as_ref().map_or("", |device| &*device.name);
-        let whats = counted.entry((device, line.holding)).or_default();
-        whats.push(&line.what);
+        let known = devices.iter().position(|(name, _)| *name == device);
+        let index = known.unwrap_or_else(|| {
+            devices.push((device, BTreeMap::new()));
+            devices.len() - 1
+        });
+        let counts = devices[index].1.entry(line.holding).or_default();
+        // One managed action is as good as another: its number says nothing.
+        counts.add(match line.holding {
+            Holding::Devres => line.what.split(" #").next().unwrap_or_default(),
+            _ => &line.what,
+        });
     }
-    for ((device, holding), whats) in counted {
-        let plural = if whats.len() == 1 { "" } else { "s" };
-        let mut kinds: Vec<(&str, usize)> = Vec::new();
-        for what in &whats {
-            match kinds.iter_mut().find(|(known, _)| known == what) {
-                Some((_, count)) => *count += 1,
-                None => kinds.push((what, 1)),
-            }
+    for (device, holdings) in devices {
+        for (holding, counts) in holdings {
+            lines.push(format!("{device}: {}", counts.of(holding)));
         }
-        let kinds: Vec<String> = kinds
-            .into_iter()
-            .map(|(what, count)| match count {
-                1 => what.to_owned(),
-                _ => format!("{what} (x{count})"),
-            })
-            .collect();
-        lines.push(format!(
-            "{} {holding}{plural} of {device}: {}",
-            whats.len(),
-            kinds.join(", ")
-        ));
     }
     lines
+}
+
+/// Things of one sort, in the order they were first seen.
+#[derive(Default)]
+struct Counts<'a>(Vec<(&'a str, usize)>);
+
+impl<'a> Counts<'a> {
+    fn add(&mut self, what: &'a str) {
+        match self.0.iter_mut().find(|(known, _)| *known == what) {
+            Some((_, count)) => *count += 1,
+            None => self.0.push((what, 1)),
+        }
+    }
+
+    /// `3 references: its creator, get_device (x2)`.
+    fn of(&self, holding: Holding) -> String {
+        let total: usize = self.0.iter().map(|(_, count)| count).sum();
+        let plural = if total == 1 { "" } else { "s" };
+        let each = self.0.iter().map(|(what, count)| match count {
+            1 => (*what).to_owned(),
+            _ => format!("{what} (x{count})"),
+        });
+        let each: Vec<String> = each.collect();
+        format!("{total} {holding}{plural}: {}", each.join(", "))
+    }
 }
 
 /// Whether it is a program's, rather than the device's own.
