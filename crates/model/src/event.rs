@@ -242,7 +242,7 @@ pub enum EventKind {
     DevresAdded {
         /// The device.
         device: DeviceRef,
-        /// What it is: `"action"`, `"memory"`, or a name given by its owner.
+        /// What it is: `"action"` or its name, `"memory"`, `"resource"`.
         res: &'static str,
         /// Its number, unique in the System.
         node: u64,

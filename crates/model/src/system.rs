@@ -258,7 +258,7 @@ impl System {
 
     /// Who holds what now. Empty if the ledger is off.
     pub fn ledger(&self) -> Vec<LedgerLine> {
-        self.core.books.lines()
+        self.core.ledger()
     }
 
     /// Writes a line into the ledger until the returned entry is dropped.
@@ -386,6 +386,18 @@ impl Core {
         drop(gone);
     }
 
+    /// The books, with each device by the name it has now.
+    fn ledger(&self) -> Vec<LedgerLine> {
+        let mut lines = self.books.lines();
+        let live = self.live.lock();
+        for device in lines.iter_mut().filter_map(|line| line.device.as_mut()) {
+            if let Some(now) = live.get(&device.id) {
+                device.name = now.name();
+            }
+        }
+        lines
+    }
+
     fn live_devices(&self) -> Vec<Device> {
         self.live.lock().values().cloned().collect()
     }
@@ -408,7 +420,7 @@ impl Core {
                 }
             });
         }
-        for line in self.books.lines() {
+        for line in self.ledger() {
             let of_own = |d: &DeviceRef| own.contains(&d.id);
             if line.device.as_ref().is_some_and(of_own) {
                 continue;

@@ -451,7 +451,8 @@ pub fn devm_iio_triggered_buffer_setup_ext(
     let owner = iio.clone();
     devm_add_action_or_reset(
         dev,
-        Action::new(move || iio_triggered_buffer_cleanup(&owner)),
+        Action::new(move || iio_triggered_buffer_cleanup(&owner))
+            .named("iio_triggered_buffer_cleanup"),
     )
 }
 

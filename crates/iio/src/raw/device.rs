@@ -393,7 +393,10 @@ pub fn iio_device_put(iio: &IioDev) {
 pub fn devm_iio_device_alloc(parent: &Device) -> Result<IioDev> {
     let iio = iio_device_alloc(parent)?;
     let owned = iio.clone();
-    devm_add_action_or_reset(parent, Action::new(move || iio_device_free(&owned)))?;
+    devm_add_action_or_reset(
+        parent,
+        Action::new(move || iio_device_free(&owned)).named("iio_device_free"),
+    )?;
     Ok(iio)
 }
 
@@ -545,7 +548,10 @@ pub fn iio_device_unregister(iio: &IioDev) {
 pub fn devm_iio_device_register(dev: &Device, iio: &IioDev) -> Result {
     iio_device_register(iio)?;
     let registered = iio.clone();
-    devm_add_action_or_reset(dev, Action::new(move || iio_device_unregister(&registered)))
+    devm_add_action_or_reset(
+        dev,
+        Action::new(move || iio_device_unregister(&registered)).named("iio_device_unregister"),
+    )
 }
 
 /// The device is in direct mode and stays in it.

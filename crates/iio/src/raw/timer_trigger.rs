@@ -193,7 +193,8 @@ pub fn devm_iio_timer_trigger_register(
     let registered = trigger.clone();
     devm_add_action_or_reset(
         dev,
-        Action::new(move || iio_timer_trigger_unregister(&registered)),
+        Action::new(move || iio_timer_trigger_unregister(&registered))
+            .named("iio_timer_trigger_unregister"),
     )?;
     Ok(trigger)
 }

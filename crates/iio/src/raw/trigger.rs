@@ -239,7 +239,10 @@ pub fn iio_trigger_put(trigger: &IioTrigger) {
 pub fn devm_iio_trigger_alloc(parent: &Device, name: &str) -> Result<IioTrigger> {
     let trigger = iio_trigger_alloc(&parent.system(), Some(parent), name)?;
     let owned = trigger.clone();
-    devm_add_action_or_reset(parent, Action::new(move || iio_trigger_free(&owned)))?;
+    devm_add_action_or_reset(
+        parent,
+        Action::new(move || iio_trigger_free(&owned)).named("iio_trigger_free"),
+    )?;
     Ok(trigger)
 }
 
@@ -297,7 +300,7 @@ pub fn devm_iio_trigger_register(dev: &Device, trigger: &IioTrigger) -> Result {
     let registered = trigger.clone();
     devm_add_action_or_reset(
         dev,
-        Action::new(move || iio_trigger_unregister(&registered)),
+        Action::new(move || iio_trigger_unregister(&registered)).named("iio_trigger_unregister"),
     )
 }
 

@@ -29,6 +29,7 @@ pub struct ActionKey(pub u64, pub u64);
 /// Runs when the device's managed resources are released.
 pub struct Action {
     key: Option<ActionKey>,
+    name: &'static str,
     run: Box<dyn FnOnce() + Send>,
 }
 
@@ -37,6 +38,7 @@ impl Action {
     pub fn new(run: impl FnOnce() + Send + 'static) -> Action {
         Action {
             key: None,
+            name: "action",
             run: Box::new(run),
         }
     }
@@ -45,8 +47,16 @@ impl Action {
     pub fn keyed(key: ActionKey, run: impl FnOnce() + Send + 'static) -> Action {
         Action {
             key: Some(key),
+            name: "action",
             run: Box::new(run),
         }
+    }
+
+    /// Names what it does, for events and the ledger: `"iio_device_free"`.
+    #[must_use]
+    pub fn named(mut self, name: &'static str) -> Action {
+        self.name = name;
+        self
     }
 }
 
@@ -99,7 +109,7 @@ impl Kind {
     fn name(&self) -> &'static str {
         match self {
             Kind::Resource(_) => "resource",
-            Kind::Action(_) => "action",
+            Kind::Action(action) => action.name,
             Kind::Memory(_) => "memory",
             Kind::Group(_) => "group",
         }
@@ -131,7 +141,8 @@ pub(crate) fn add_node(device: &Device, kind: Kind) {
     let core = device.core();
     let res = kind.name();
     let id = core.unique();
-    let entry = if core.books.is_on() && res != "group" {
+    let is_group = matches!(kind, Kind::Group(_));
+    let entry = if core.books.is_on() && !is_group {
         core.books.open(LedgerLine {
             holding: Holding::Devres,
             device: Some(device.device_ref()),
@@ -150,7 +161,7 @@ pub(crate) fn add_node(device: &Device, kind: Kind) {
     }
     let node = Node { id, kind, entry };
     device.inner().devres.lock().nodes.push(node);
-    if res != "group" {
+    if !is_group {
         core.emit(|| EventKind::DevresAdded {
             device: device.device_ref(),
             res,

@@ -164,4 +164,8 @@ impl Resource for Irq {
     fn free(&self) {
         self.0.tracker.free();
     }
+
+    fn release_name(&self) -> &'static str {
+        "free_irq"
+    }
 }

@@ -134,4 +134,8 @@ impl Resource for Kthread {
         }
         self.0.tracker.free();
     }
+
+    fn release_name(&self) -> &'static str {
+        "kthread_stop"
+    }
 }

@@ -38,6 +38,8 @@ pub trait Resource {
     fn stop(&self);
     /// Ends it. Whatever it still does, and every later use, is a splat.
     fn free(&self);
+    /// The kernel's name of stopping and freeing it.
+    fn release_name(&self) -> &'static str;
 }
 
 /// Owns a resource: dropping it stops and frees it.
@@ -69,7 +71,8 @@ impl<R: Resource> Drop for Owned<R> {
 /// What all resources share: who they are, and telling of it.
 struct Tracker {
     core: Arc<Core>,
-    device: Option<DeviceRef>,
+    /// Asked for its name when something is told: it may get one later.
+    device: Option<Device>,
     kind: ResourceKind,
     name: Arc<str>,
     id: u64,
@@ -81,11 +84,11 @@ impl Tracker {
     #[track_caller]
     fn new(system: &System, device: Option<&Device>, kind: ResourceKind, name: &str) -> Tracker {
         let core = Arc::clone(&system.core);
-        let device = device.map(Device::device_ref);
+        let device = device.cloned();
         let id = core.unique();
         let entry = core.books.open(LedgerLine {
             holding: Holding::Resource,
-            device: device.clone(),
+            device: device.as_ref().map(Device::device_ref),
             what: Arc::from(format!("{kind} {name}")),
             place: Some(Location::caller()),
         });
@@ -105,7 +108,7 @@ impl Tracker {
     #[track_caller]
     fn tell(&self, step: ResourceStep) {
         self.core.emit(|| EventKind::Resource {
-            device: self.device.clone(),
+            device: self.device_ref(),
             kind: self.kind,
             name: Arc::clone(&self.name),
             id: self.id,
@@ -132,7 +135,7 @@ impl Tracker {
     #[track_caller]
     fn splat(&self, kind: SplatKind, what: &str) {
         let text = format!("{} {}: {what}", self.kind, self.name);
-        self.core.splat(kind, self.device.clone(), text);
+        self.core.splat(kind, self.device_ref(), text);
     }
 
     /// False, and a splat, if it was freed already.
@@ -151,7 +154,11 @@ impl Tracker {
     /// Runs the driver's callback; a panic is unwound and reported.
     fn guard<T>(&self, run: impl FnOnce() -> T) -> Option<T> {
         let what = format!("{} {}", self.kind, self.name);
-        self.core.guard(|| self.device.clone(), &what, run)
+        self.core.guard(|| self.device_ref(), &what, run)
+    }
+
+    fn device_ref(&self) -> Option<DeviceRef> {
+        self.device.as_ref().map(Device::device_ref)
     }
 
     fn system(&self) -> System {

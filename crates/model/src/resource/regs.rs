@@ -149,4 +149,8 @@ impl Resource for Regs {
     fn free(&self) {
         self.0.tracker.free();
     }
+
+    fn release_name(&self) -> &'static str {
+        "iounmap"
+    }
 }

@@ -168,4 +168,8 @@ impl Resource for Timer {
     fn free(&self) {
         self.0.tracker.free();
     }
+
+    fn release_name(&self) -> &'static str {
+        "hrtimer_cancel"
+    }
 }

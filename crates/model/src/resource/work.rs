@@ -276,4 +276,8 @@ impl Resource for DelayedWork {
     fn free(&self) {
         self.0.tracker.free();
     }
+
+    fn release_name(&self) -> &'static str {
+        "disable_delayed_work_sync"
+    }
 }

@@ -139,7 +139,8 @@ impl Device<Bound> {
     #[track_caller]
     pub fn own<R: Resource + Clone + Send + 'static>(&self, resource: R) -> Result<R> {
         let owned = Owned::new(resource.clone());
-        self.on_unbind(move || drop(owned))?;
+        let action = Action::new(move || drop(owned)).named(resource.release_name());
+        raw::devm_add_action_or_reset(&self.raw, action)?;
         Ok(resource)
     }
 }

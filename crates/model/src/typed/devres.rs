@@ -84,7 +84,7 @@ impl<T: Send + Sync + 'static> Devres<T> {
             let (slot, device) = (Arc::clone(&slot), device.clone());
             move || slot.revoke(&device)
         };
-        raw::devm_add_action_or_reset(&device, Action::keyed(key, release))?;
+        raw::devm_add_action_or_reset(&device, Action::keyed(key, release).named("managed value"))?;
         Ok(Devres { slot, device, key })
     }
 
