@@ -4,11 +4,19 @@
 
 use core::any::Any;
 use core::fmt;
+use core::panic::Location;
+use std::io;
 
-use lastfd_model::System;
-use lastfd_sync::{Arc, Mutex};
+use lastfd_model::{Holding, LedgerLine, Place, System};
+use lastfd_sync::thread::JoinHandle;
+use lastfd_sync::{Arc, Cancel, Mutex};
 
 use crate::raw::Resource;
+use crate::splats::{SplatSeen, Splats};
+
+/// How long a comment may be, in bytes (`KUNIT_STATUS_COMMENT_SIZE`, without
+/// the terminating zero).
+const STATUS_COMMENT_SIZE: usize = 255;
 
 /// What came of a test (`enum kunit_status`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -35,6 +43,9 @@ impl fmt::Display for Status {
 /// What a case keeps for itself (`priv` of `struct kunit`).
 pub type TestData = Arc<dyn Any + Send + Sync>;
 
+/// The panic with which an assertion or a skip leaves the case.
+pub(crate) struct Abort;
+
 /// A handle on a running case (`struct kunit`). A clone is another handle.
 #[derive(Clone)]
 pub struct Test(Arc<Inner>);
@@ -43,6 +54,7 @@ struct Inner {
     system: System,
     name: Arc<str>,
     resources: Mutex<Vec<Resource>>,
+    splats: Option<Arc<Splats>>,
     state: Mutex<State>,
 }
 
@@ -51,6 +63,10 @@ struct State {
     status: Status,
     comment: String,
     data: Option<TestData>,
+    param: Option<TestData>,
+    param_index: usize,
+    last_seen: Option<Place>,
+    log: Vec<String>,
 }
 
 impl PartialEq for Test {
@@ -72,11 +88,19 @@ impl fmt::Debug for Test {
 
 impl Test {
     /// A test that manages nothing yet and has not failed (`kunit_init_test`).
+    ///
+    /// A run makes its own. One made by hand is ended with
+    /// [`kunit_cleanup`](crate::raw::kunit_cleanup).
     pub fn new(system: &System, name: &str) -> Test {
+        Test::watched(system, name, None)
+    }
+
+    pub(crate) fn watched(system: &System, name: &str, splats: Option<Arc<Splats>>) -> Test {
         Test(Arc::new(Inner {
             system: system.clone(),
             name: Arc::from(name),
             resources: Mutex::new(Vec::new()),
+            splats,
             state: Mutex::new(State::default()),
         }))
     }
@@ -106,6 +130,41 @@ impl Test {
         self.0.state.lock().status = Status::Failure;
     }
 
+    /// Marks the test as skipped; it runs on, and an expectation that fails
+    /// later fails it. As in the kernel the last word counts: a test that had
+    /// failed before is skipped then (`kunit_mark_skipped`).
+    pub fn mark_skipped(&self, reason: impl Into<String>) {
+        let reason = shortened(reason.into(), STATUS_COMMENT_SIZE);
+        let mut state = self.0.state.lock();
+        state.status = Status::Skipped;
+        state.comment = reason;
+    }
+
+    /// Skips the rest of the test (`kunit_skip`).
+    pub fn skip(&self, reason: impl Into<String>) -> ! {
+        self.mark_skipped(reason);
+        self.abort()
+    }
+
+    /// Leaves the test's function now (`__kunit_abort`). Its locals are
+    /// dropped on the way, which a kernel does not do; then come the suite's
+    /// exit and what the test manages.
+    pub fn abort(&self) -> ! {
+        // No panic hook: nothing is printed.
+        std::panic::resume_unwind(Box::new(Abort))
+    }
+
+    /// Writes a line to the log, as a diagnostic of this test (`kunit_info`).
+    /// It may have several lines.
+    pub fn log(&self, text: impl Into<String>) {
+        let text = text.into();
+        self.0.state.lock().log.push(text);
+    }
+
+    pub(crate) fn take_log(&self) -> Vec<String> {
+        core::mem::take(&mut self.0.state.lock().log)
+    }
+
     /// Keeps data for the case: what its init made, its body finds (`priv`).
     pub fn set_data<T: Any + Send + Sync>(&self, data: T) {
         let old = self.0.state.lock().data.replace(Arc::new(data));
@@ -118,8 +177,79 @@ impl Test {
         data.downcast().ok()
     }
 
+    /// The parameter it runs with, if there is one of this type
+    /// (`param_value`).
+    pub fn param<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
+        let param = self.0.state.lock().param.clone()?;
+        param.downcast().ok()
+    }
+
+    /// The parameter's number, from 0 (`param_index`).
+    pub fn param_index(&self) -> usize {
+        self.0.state.lock().param_index
+    }
+
+    pub(crate) fn set_param(&self, index: usize, param: TestData) {
+        let mut state = self.0.state.lock();
+        state.param_index = index;
+        state.param = Some(param);
+    }
+
+    pub(crate) fn set_last_seen(&self, place: Place) {
+        self.0.state.lock().last_seen = Some(place);
+    }
+
+    /// The last check that the test came by.
+    pub(crate) fn last_seen(&self) -> Option<Place> {
+        self.0.state.lock().last_seen
+    }
+
+    /// Cancelled when the test times out. Waits that are given it end then.
+    pub fn cancel(&self) -> Cancel {
+        self.0.system.waits().clone()
+    }
+
+    /// Starts a thread of the test's, in the System's time. One that runs when
+    /// the case is over fails it.
+    ///
+    /// # Errors
+    /// The machine has no more threads to give.
+    #[track_caller]
+    pub fn spawn<T: Send + 'static>(
+        &self,
+        name: &str,
+        run: impl FnOnce() -> T + Send + 'static,
+    ) -> io::Result<JoinHandle<T>> {
+        let entry = self.0.system.ledger_open(LedgerLine {
+            holding: Holding::Resource,
+            device: None,
+            what: format!("thread {name}").into(),
+            place: Some(Location::caller()),
+        });
+        self.0.system.clock().spawn(name, move || {
+            let result = run();
+            drop(entry);
+            result
+        })
+    }
+
+    /// The splats since the case began, or since the last call. What is taken
+    /// does not fail the case: this is how a case shows that misuse is told.
+    ///
+    /// Empty for a test that was made by hand.
+    pub fn take_splats(&self) -> Vec<SplatSeen> {
+        let splats = self.0.splats.as_ref();
+        splats.map(|splats| splats.take()).unwrap_or_default()
+    }
+
     /// What the test manages, oldest first.
     pub(crate) fn resources(&self) -> &Mutex<Vec<Resource>> {
         &self.0.resources
     }
+}
+
+/// The text, cut where it gets longer than this many bytes.
+pub(crate) fn shortened(mut text: String, most: usize) -> String {
+    text.truncate(text.floor_char_boundary(most));
+    text
 }

@@ -1,0 +1,496 @@
+//! Running suites.
+//!
+//! Follows `kunit_run_tests` and what it calls in `lib/kunit/test.c`.
+
+use core::time::Duration;
+use std::io;
+
+use lastfd_model::{Rules, Subscription, System};
+use lastfd_sync::{Arc, Clock, Ktime, Mutex};
+
+use crate::leftover::Inventory;
+use crate::phase::{self, Ended, Stuck};
+use crate::raw::{kunit_bus, kunit_cleanup};
+use crate::report::{Outcome, Reporter, Stats};
+use crate::splats::Splats;
+use crate::suite::{Case, Suite};
+use crate::test::{Status, Test, TestData};
+
+/// kunit_test_timeout.
+const TIMEOUT: Duration = Duration::from_secs(300);
+
+/// A case that takes this long ought to be marked slow
+/// (KUNIT_SPEED_SLOW_WARNING_THRESHOLD_S).
+const SLOW_WARNING: Duration = Duration::from_secs(2);
+
+/// How suites are run.
+///
+/// ```
+/// use core::time::Duration;
+/// use lastfd_kunit::{Case, Runner, Suite};
+/// use lastfd_model::raw::root_device_register;
+///
+/// let leaks = Case::new("leaks", |test| {
+///     root_device_register(test.system(), "board").unwrap();
+/// });
+/// let stats = Runner::new()
+///     .timeout(Duration::from_secs(10))
+///     .run_quietly(&[Suite::new("s").case(leaks)]);
+/// assert_eq!(stats.failed, 1);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Runner {
+    timeout: Duration,
+    rules: Rules,
+    host: Option<Clock>,
+}
+
+impl Default for Runner {
+    fn default() -> Self {
+        Runner::new()
+    }
+}
+
+impl Runner {
+    /// With the kernel's timeout of 300 seconds and today's rules.
+    pub fn new() -> Runner {
+        Runner {
+            timeout: TIMEOUT,
+            rules: Rules::default(),
+            host: None,
+        }
+    }
+
+    /// Longest time for a case's init and body together, and again for exit
+    /// and cleanup, unless the suite or the case says otherwise. It is counted
+    /// in the System's time, and in the host's where that does not pass.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Runner {
+        self.timeout = timeout;
+        self
+    }
+
+    /// The rules that Systems follow, unless the suite says otherwise.
+    #[must_use]
+    pub fn rules(mut self, rules: Rules) -> Runner {
+        self.rules = rules;
+        self
+    }
+
+    /// The clock by which durations are told, in place of a real one. One of
+    /// simulated time does not end cases that never wait.
+    #[must_use]
+    pub fn host_clock(mut self, clock: Clock) -> Runner {
+        self.host = Some(clock);
+        self
+    }
+
+    /// Runs the suites one after the other, each in a System of its own, and
+    /// tells the reporter.
+    ///
+    /// # Errors
+    /// The reporter's.
+    pub fn run(&self, suites: &[Suite], reporter: &mut dyn Reporter) -> io::Result<Stats> {
+        let host = self.host.clone().unwrap_or_else(Clock::real);
+        reporter.run_begins(suites.len())?;
+        let mut total = Stats::default();
+        for (index, suite) in suites.iter().enumerate() {
+            let mut run = SuiteRun {
+                runner: self,
+                host: &host,
+                suite,
+                reporter: &mut *reporter,
+                world: None,
+                spoilt: false,
+            };
+            total.add(run.run(index + 1)?);
+        }
+        reporter.run_ends(total)?;
+        Ok(total)
+    }
+
+    /// Runs the suites and tells nobody how they fare.
+    pub fn run_quietly(&self, suites: &[Suite]) -> Stats {
+        let sink = &mut crate::report::Ktap::new(io::sink());
+        self.run(suites, sink)
+            .unwrap_or_else(|_| unreachable!("a sink takes everything"))
+    }
+}
+
+/// A System that a suite runs in.
+struct World {
+    system: System,
+    splats: Arc<Splats>,
+    _subscription: Subscription,
+    /// What there was before the suite's init.
+    bare: Inventory,
+}
+
+/// Why the cases cannot run: the suite's init failed, so.
+struct NoWorld(String);
+
+struct SuiteRun<'a> {
+    runner: &'a Runner,
+    host: &'a Clock,
+    suite: &'a Suite,
+    reporter: &'a mut dyn Reporter,
+    world: Option<World>,
+    /// What went wrong around the cases fails the suite.
+    spoilt: bool,
+}
+
+impl SuiteRun<'_> {
+    /// kunit_run_tests. Gives how all its tests fared, each parameter counted.
+    fn run(&mut self, number: usize) -> io::Result<Stats> {
+        let suite = self.suite;
+        let begun = self.host.now();
+        let (mut cases, mut total) = (Stats::default(), Stats::default());
+        match self.new_world() {
+            Err(NoWorld(why)) => {
+                self.reporter.log(&suite.name, &why)?;
+                self.spoilt = true;
+            }
+            Ok(()) => {
+                self.reporter.suite_begins(suite)?;
+                for (index, case) in suite.cases.iter().enumerate() {
+                    let outcome = self.case(index + 1, case)?;
+                    cases.count(outcome.status);
+                    total.add(outcome.stats);
+                }
+                self.end_world()?;
+            }
+        }
+        let outcome = Outcome {
+            number,
+            name: suite.name.clone(),
+            status: self.status(cases),
+            comment: String::new(),
+            stats: cases,
+            took: self.since(begun),
+        };
+        self.reporter.suite_ends(suite, &outcome, total)?;
+        // A suite that never began counts as one failure.
+        if self.spoilt && total.is_success() {
+            total.count(Status::Failure);
+        }
+        Ok(total)
+    }
+
+    /// kunit_suite_has_succeeded.
+    fn status(&self, cases: Stats) -> Status {
+        if self.spoilt || cases.failed > 0 {
+            Status::Failure
+        } else if cases.passed > 0 {
+            Status::Success
+        } else {
+            Status::Skipped
+        }
+    }
+
+    fn since(&self, begun: Ktime) -> Duration {
+        Duration::from_nanos(self.host.now().0.saturating_sub(begun.0))
+    }
+
+    /// Makes the System and runs the suite's init in it.
+    fn new_world(&mut self) -> Result<(), NoWorld> {
+        let suite = self.suite;
+        let clock = match suite.real_time {
+            true => Clock::real(),
+            false => Clock::simulated(),
+        };
+        let system = System::builder()
+            .rules(suite.rules.unwrap_or(self.runner.rules))
+            .clock(clock)
+            .ledger(true)
+            .build();
+        let splats = Arc::new(Splats::default());
+        let subscription = system.subscribe(splats.clone());
+        // As at boot: it is nobody's that it is there.
+        kunit_bus(&system);
+        let world = World {
+            bare: Inventory::of(&system),
+            _subscription: subscription,
+            splats,
+            system,
+        };
+        if let Some(init) = &suite.suite_init {
+            let result: Arc<Mutex<lastfd_model::Result>> = Arc::new(Mutex::new(Ok(())));
+            let (init, system, out) = (Arc::clone(init), world.system.clone(), result.clone());
+            let limit = suite.timeout.unwrap_or(self.runner.timeout);
+            let ended = phase::run(&world.system, self.host, limit, move || {
+                *out.lock() = init(&system);
+            });
+            let result = *result.lock();
+            let why = match (ended, result) {
+                (Ended::Done, Ok(())) => None,
+                (Ended::Done, Err(errno)) => Some(format!("(-{})", errno.code())),
+                (ended, _) => Some(format!("({})", ended.code()) + &ended.explanation()),
+            };
+            if let Some(why) = why {
+                return Err(NoWorld(format!("# failed to initialize {why}")));
+            }
+        }
+        self.world = Some(world);
+        Ok(())
+    }
+
+    /// Runs the suite's exit, and looks for what the suite left.
+    fn end_world(&mut self) -> io::Result<()> {
+        let suite = self.suite;
+        let Some(world) = self.world.take() else {
+            return Ok(());
+        };
+        let mut said = Vec::new();
+        if let Some(exit) = &suite.suite_exit {
+            let (exit, system) = (Arc::clone(exit), world.system.clone());
+            let limit = suite.timeout.unwrap_or(self.runner.timeout);
+            let ended = phase::run(&world.system, self.host, limit, move || exit(&system));
+            if !matches!(ended, Ended::Done) {
+                said.push(format!(
+                    "the suite's exit failed ({}){}",
+                    ended.code(),
+                    ended.explanation()
+                ));
+            }
+        }
+        let left = Inventory::of(&world.system).since(&world.bare);
+        said.extend(
+            left.iter()
+                .map(|what| format!("left behind by the suite: {what}")),
+        );
+        let splats = world.splats.take();
+        said.extend(splats.iter().map(ToString::to_string));
+        for text in &said {
+            self.spoilt = true;
+            self.reporter.log(&suite.name, text)?;
+        }
+        Ok(())
+    }
+
+    /// One case, with all its parameters.
+    fn case(&mut self, number: usize, case: &Case) -> io::Result<Outcome> {
+        let begun = self.host.now();
+        let mut stats = Stats::default();
+        let mut comment = String::new();
+        let params = match &case.params {
+            Some(params) if !case.skipped => Some(params()),
+            _ => None,
+        };
+        self.reporter.case_begins(case, params.is_some())?;
+        match params {
+            None if case.skipped => stats.count(Status::Skipped),
+            None => {
+                let test = self.run_one(case, None)?;
+                comment = test.status_comment();
+                stats.count(test.status());
+            }
+            Some(params) => {
+                for (index, param) in params.into_iter().enumerate() {
+                    let begun = self.host.now();
+                    let test = self.run_one(case, Some((index, param.value)))?;
+                    stats.count(test.status());
+                    let description = match param.description.as_str() {
+                        "" => format!("param-{index}"),
+                        description => description.to_owned(),
+                    };
+                    let outcome = Outcome {
+                        number: index + 1,
+                        name: description,
+                        status: test.status(),
+                        comment: test.status_comment(),
+                        stats: Stats::default(),
+                        took: self.since(begun),
+                    };
+                    self.reporter.param_ends(case, &outcome)?;
+                }
+            }
+        }
+        // A case fails if one of its parameters does, and is skipped if all
+        // are.
+        let status = match stats {
+            Stats { failed: 1.., .. } => Status::Failure,
+            Stats { passed: 1.., .. } => Status::Success,
+            _ => Status::Skipped,
+        };
+        let outcome = Outcome {
+            number,
+            name: case.name.clone(),
+            status,
+            comment,
+            stats,
+            took: self.since(begun),
+        };
+        self.reporter.case_ends(case, &outcome)?;
+        Ok(outcome)
+    }
+
+    /// Runs a case once and tells what it said.
+    fn run_one(&mut self, case: &Case, param: Option<(usize, TestData)>) -> io::Result<Test> {
+        if self.world.is_none()
+            && let Err(NoWorld(why)) = self.new_world()
+        {
+            let test = Test::new(&System::new(), &case.name);
+            test.set_failure();
+            self.reporter.log(&case.name, &why)?;
+            return Ok(test);
+        }
+        let Some(world) = &self.world else {
+            unreachable!("there is a world, or the suite's init failed");
+        };
+        let test = Test::watched(&world.system, &case.name, Some(world.splats.clone()));
+        if let Some((index, param)) = param {
+            test.set_param(index, param);
+        }
+        // What was said before the case is not its own.
+        world.splats.take();
+        let before = Inventory::of(&world.system);
+        let fate = self.run_case(case, &test, &world.system);
+        let mut left_behind = false;
+        let splats = world.splats.take();
+        if !splats.is_empty() {
+            test.set_failure();
+            for splat in splats {
+                test.log(splat.to_string());
+            }
+        }
+        // While a thread still runs, nobody knows what it will let go of.
+        if fate != Fate::Stuck {
+            let left = Inventory::of(&world.system).since(&before);
+            for what in &left {
+                test.set_failure();
+                test.log(format!("left behind: {what}"));
+            }
+            left_behind = !left.is_empty();
+        }
+        for text in test.take_log() {
+            self.reporter.log(&case.name, &text)?;
+        }
+        match fate {
+            Fate::Sound if left_behind => self.spoilt_world(),
+            Fate::Sound => {}
+            Fate::Cancelled | Fate::Stuck => self.world = None,
+        }
+        Ok(test)
+    }
+
+    /// The cases to come get another System. The old one is sound: the suite's
+    /// exit may run.
+    fn spoilt_world(&mut self) {
+        let Some(world) = self.world.take() else {
+            return;
+        };
+        if let Some(exit) = &self.suite.suite_exit {
+            let (exit, system) = (Arc::clone(exit), world.system.clone());
+            let limit = self.suite.timeout.unwrap_or(self.runner.timeout);
+            phase::run(&world.system, self.host, limit, move || exit(&system));
+        }
+    }
+
+    /// kunit_run_case_catch_errors.
+    fn run_case(&self, case: &Case, test: &Test, system: &System) -> Fate {
+        let limit = case
+            .timeout
+            .or(self.suite.timeout)
+            .unwrap_or(self.runner.timeout);
+        let mut fate = Fate::Sound;
+        let body = try_run_case(self.suite, case, test, self.host);
+        match phase::run(system, self.host, limit, body) {
+            Ended::Done | Ended::Aborted => {}
+            ended => {
+                // kunit_catch_run_case.
+                ended.say(test);
+                let code = ended.code();
+                test.set_failure();
+                test.log(match ended {
+                    Ended::TimedOut(_) => "test case timed out".to_owned(),
+                    _ => {
+                        format!("internal error occurred preventing test case from running: {code}")
+                    }
+                });
+                fate = fate.max(Fate::after(&ended));
+            }
+        }
+        let exit = self.suite.exit.clone();
+        let of_test = test.clone();
+        let cleanup = move || {
+            // kunit_run_case_cleanup.
+            if let Some(exit) = exit {
+                exit(&of_test);
+            }
+            kunit_cleanup(&of_test);
+        };
+        match phase::run(system, self.host, limit, cleanup) {
+            Ended::Done => {}
+            ended => {
+                // kunit_catch_run_case_cleanup.
+                ended.say(test);
+                let code = ended.code();
+                test.set_failure();
+                test.log(match ended {
+                    Ended::Aborted => {
+                        "test aborted during cleanup. continuing without cleaning up".to_owned()
+                    }
+                    Ended::TimedOut(_) => "test case cleanup timed out".to_owned(),
+                    _ => format!("internal error occurred during test case cleanup: {code}"),
+                });
+                fate = fate.max(Fate::after(&ended));
+            }
+        }
+        fate
+    }
+}
+
+/// Whether the System can be used on.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Fate {
+    Sound,
+    /// A phase timed out in it, so every wait in it is cancelled for ever.
+    Cancelled,
+    /// And its thread still runs.
+    Stuck,
+}
+
+impl Fate {
+    fn after(ended: &Ended) -> Fate {
+        match ended {
+            Ended::TimedOut(Stuck { ended: false, .. }) => Fate::Stuck,
+            Ended::TimedOut(_) => Fate::Cancelled,
+            _ => Fate::Sound,
+        }
+    }
+}
+
+/// kunit_try_run_case and kunit_run_case_internal.
+fn try_run_case(
+    suite: &Suite,
+    case: &Case,
+    test: &Test,
+    host: &Clock,
+) -> impl FnOnce() + Send + 'static {
+    let (init, body) = (suite.init.clone(), Arc::clone(&case.body));
+    let speed = case.speed;
+    let (test, host) = (test.clone(), host.clone());
+    move || {
+        if let Some(init) = init
+            && let Err(errno) = init(&test)
+        {
+            test.log(format!("failed to initialize: -{}", errno.code()));
+            test.set_failure();
+            return;
+        }
+        let begun = host.now();
+        let failure = body(&test);
+        if let Some(error) = failure {
+            test.log(format!("the case returned {error}"));
+            test.set_failure();
+        }
+        // kunit_run_case_check_speed.
+        let took = Duration::from_nanos(host.now().0.saturating_sub(begun.0));
+        if took >= SLOW_WARNING && !speed.is_some_and(|speed| speed.is_slow()) {
+            let (seconds, nanos) = (took.as_secs(), took.subsec_nanos());
+            test.log(format!(
+                "Test should be marked slow (runtime: {seconds}.{nanos:09}s)"
+            ));
+        }
+    }
+}

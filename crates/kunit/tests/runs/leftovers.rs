@@ -1,0 +1,181 @@
+//! A case that leaves something behind fails, and its log says what and where
+//! from.
+
+use lastfd_kunit::{Case, Suite, Test, raw::*};
+use lastfd_model::event::SplatKind;
+use lastfd_model::raw::*;
+use lastfd_sync::{Arc, Mutex, OnceLock};
+
+use super::{ktap, lines_with};
+
+fn one(body: impl Fn(&Test) + Send + Sync + 'static) -> String {
+    let after = Case::new("after", |test| {
+        assert!(
+            root_device_register(test.system(), "left").is_ok_and(|device| {
+                root_device_unregister(&device);
+                true
+            })
+        );
+    });
+    let suite = Suite::new("s").case(Case::new("c", body)).case(after);
+    let output = ktap(&[suite]);
+    assert!(output.contains("    ok 2 after\n"), "{output}");
+    output
+}
+
+#[test]
+fn a_device_is_named_with_the_place_that_made_it() {
+    let line = line!() + 2;
+    let output = one(|test| {
+        root_device_register(test.system(), "left").unwrap();
+    });
+    let told = lines_with(&output, "left behind: ");
+    let expected = format!(
+        "# c: left behind: left: reference its creator (taken at {}:{line}:",
+        file!()
+    );
+    assert!(told[0].starts_with(&expected), "{told:?}");
+    assert_eq!(told.len(), 1);
+    assert!(output.contains("    not ok 1 c\n"), "{output}");
+}
+
+#[test]
+fn a_reference_is_named_with_the_place_that_took_it() {
+    let line = line!() + 3;
+    let output = one(|test| {
+        let device = kunit_device_register(test, "kd").unwrap();
+        get_device(&device);
+    });
+    let told = lines_with(&output, "left behind: ");
+    let expected = format!(
+        "# c: left behind: c.kd: reference get_device (taken at {}:{line}:",
+        file!()
+    );
+    assert!(told[0].starts_with(&expected), "{told:?}");
+    assert_eq!(told.len(), 1);
+}
+
+#[test]
+fn a_thread_is_named_with_the_place_that_started_it() {
+    let release = Arc::new(lastfd_sync::WaitQueue::new());
+    let open = Arc::new(Mutex::new(false));
+    let (queue, gate) = (release.clone(), open.clone());
+    let output = one(move |test| {
+        let (queue, gate) = (queue.clone(), gate.clone());
+        let clock = test.system().clock().clone();
+        let waits = move || {
+            let _ = lastfd_sync::wait_event(&[&queue], &clock, None, None, || {
+                gate.lock().then_some(())
+            });
+        };
+        test.spawn("lingerer", waits).unwrap();
+    });
+    *open.lock() = true;
+    release.wake_all();
+    let told = lines_with(&output, "left behind: ");
+    assert!(told[0].contains("thread lingerer (taken at "), "{told:?}");
+    assert!(told[0].contains("leftovers.rs"), "{told:?}");
+}
+
+#[test]
+fn a_thread_that_is_joined_is_not_left_behind() {
+    let output = one(|test| test.spawn("worker", || {}).unwrap().join().unwrap());
+    assert!(output.contains("    ok 1 c\n"), "{output}");
+}
+
+#[test]
+fn a_driver_and_a_bus_are_named() {
+    let output = one(|test| {
+        let driver = platform_driver(test.system(), "nobody");
+        driver_register(&driver).unwrap();
+        let type_ = BusType {
+            name: "stray".to_owned(),
+            ..BusType::default()
+        };
+        bus_register(test.system(), type_).unwrap();
+    });
+    lines_with(&output, "# c: left behind: bus stray");
+    lines_with(&output, "# c: left behind: driver nobody on bus platform");
+}
+
+#[test]
+fn what_the_suite_made_may_stay_until_the_suites_exit() {
+    let device: Arc<OnceLock<Device>> = Arc::new(OnceLock::new());
+    let (made, used, ended) = (device.clone(), device.clone(), device);
+    let suite = Suite::new("s")
+        .suite_init(move |system| {
+            let root = root_device_register(system, "board")?;
+            let _ = made.set(root);
+            Ok(())
+        })
+        .suite_exit(move |_| root_device_unregister(ended.get().unwrap()))
+        .case(Case::new("c", move |_| {
+            let device = used.get().unwrap();
+            get_device(device);
+            put_device(device);
+        }));
+    let output = ktap(&[suite]);
+    assert!(output.ends_with("    ok 1 c\nok 1 s\n"), "{output}");
+}
+
+#[test]
+fn what_the_suite_leaves_fails_the_suite() {
+    let suite = Suite::new("s")
+        .suite_init(|system| root_device_register(system, "board").map(|_| ()))
+        .case(Case::new("c", |_| {}));
+    let output = ktap(&[suite]);
+    lines_with(
+        &output,
+        "# s: left behind by the suite: board: reference its creator",
+    );
+    assert!(
+        output.ends_with("    ok 1 c\n") || output.ends_with("not ok 1 s\n"),
+        "{output}"
+    );
+}
+
+#[test]
+fn a_kernels_warning_fails_the_case_unless_it_is_taken() {
+    let over_put = |test: &Test| {
+        let root = root_device_register(test.system(), "board").unwrap();
+        root_device_unregister(&root);
+        put_device(&root);
+    };
+    let output = one(over_put);
+    lines_with(&output, "# c: refcount: board: underflow");
+    assert!(output.contains("    not ok 1 c\n"), "{output}");
+
+    let output = one(move |test| {
+        over_put(test);
+        let splats = test.take_splats();
+        assert_eq!(splats[0].kind, SplatKind::Refcount);
+    });
+    assert!(output.contains("    ok 1 c\n"), "{output}");
+}
+
+#[test]
+fn a_driver_that_panics_fails_the_case_that_bound_it() {
+    let output = one(|test| {
+        let driver = kunit_driver_create(test, "drv").unwrap();
+        driver.set_probe(|_| std::panic::resume_unwind(Box::new("at probe")));
+        let device = kunit_device_register_with_driver(test, "kd", &driver).unwrap();
+        assert_eq!(device.driver(), None);
+    });
+    lines_with(&output, "panicked: at probe");
+    assert!(output.contains("    not ok 1 c\n"), "{output}");
+}
+
+#[test]
+fn a_driver_that_fails_after_half_of_its_work_leaves_nothing() {
+    let output = one(|test| {
+        let driver = kunit_driver_create(test, "drv").unwrap();
+        driver.set_probe(|device| {
+            devm_kzalloc(device, 16)?;
+            devm_add_action(device, Action::new(|| {}))?;
+            Err(lastfd_model::Errno::EIO)
+        });
+        let device = kunit_device_register_with_driver(test, "kd", &driver).unwrap();
+        assert_eq!(device.driver(), None);
+    });
+    assert!(output.contains("    ok 1 c\n"), "{output}");
+}
