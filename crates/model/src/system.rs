@@ -297,8 +297,7 @@ impl Core {
     #[track_caller]
     pub(crate) fn emit(&self, event: impl FnOnce() -> EventKind) {
         if self.hub.is_on() {
-            let place = self.books.is_on().then(|| Location::caller());
-            self.hub.deliver(self.clock.now(), event(), place);
+            self.deliver(Location::caller(), event());
         }
     }
 
@@ -306,9 +305,13 @@ impl Core {
     #[inline]
     pub(crate) fn emit_at(&self, place: Place, event: impl FnOnce() -> EventKind) {
         if self.hub.is_on() {
-            let place = self.books.is_on().then_some(place);
-            self.hub.deliver(self.clock.now(), event(), place);
+            self.deliver(place, event());
         }
+    }
+
+    fn deliver(&self, place: Place, event: EventKind) {
+        let place = self.books.is_on().then_some(place);
+        self.hub.deliver(self.clock.now(), event, place);
     }
 
     #[track_caller]

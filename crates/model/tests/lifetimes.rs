@@ -315,3 +315,16 @@ fn a_uevent_carries_the_kernels_keys_in_the_kernels_order() {
         ]
     );
 }
+
+#[test]
+fn with_the_ledger_on_an_event_carries_its_callers_place() {
+    let system = System::builder().ledger(true).build();
+    let events = system.record();
+    let root = root_device_register(&system, "board").unwrap();
+    devm_kzalloc(&root, 8).unwrap();
+    let added = |kind: &EventKind| matches!(kind, EventKind::DevresAdded { .. });
+    let all = events.events();
+    let place = all.iter().find(|e| added(&e.kind)).unwrap().place.unwrap();
+    assert!(place.file().ends_with("lifetimes.rs"), "{place}");
+    root_device_unregister(&root);
+}

@@ -99,3 +99,27 @@ fn replaced_callbacks_serve_the_file_from_open_on() {
     drop(file);
     assert_eq!(*board.sensor.log.lock(), ["open", "read", "release"]);
 }
+#[test]
+fn an_event_carries_the_callers_place_with_the_ledger_on() {
+    let board = Board::on(System::builder().ledger(true).build());
+    let record = board.system.record();
+    let path = "/dev/lfq0";
+    let file = open(&board.system, path, OpenFlags::RDWR).unwrap();
+    let line = line!() - 1;
+    board.sensor.push(&[1]);
+    file.read(&mut [0]).unwrap();
+    let events = record.events();
+    let place = |wanted: fn(&EventKind) -> bool| {
+        let event = events.iter().find(|event| wanted(&event.kind)).unwrap();
+        let place = event.place.unwrap();
+        (place.file(), place.line())
+    };
+    assert_eq!(
+        place(|kind| matches!(kind, EventKind::FileOpened { .. })),
+        (file!(), line)
+    );
+    assert_eq!(
+        place(|kind| matches!(kind, EventKind::OperationBegin { .. })),
+        (file!(), line + 3)
+    );
+}
