@@ -337,14 +337,18 @@ const MODIFIERS: &[&str] = &[
     "pm10",
 ];
 
-/// `strtof`, without its names for the infinite and for no number.
+/// `strtof`, without its names for the infinite and for no number; what is out of its range
+/// is none either.
 fn leading_float(text: &str) -> Option<f32> {
     let text = text.trim_start();
     let part_of_number = |c: char| matches!(c, '0'..='9' | '.' | '+' | '-' | 'e' | 'E');
     let end = text.find(|c| !part_of_number(c)).unwrap_or(text.len());
+    let text = &text[..end];
     // The longest beginning that is a number.
     let number = (1..=end).rev().find_map(|end| text[..end].parse().ok());
-    number.filter(|value: &f32| value.is_finite())
+    let digits = text.split(['e', 'E']).next().unwrap_or_default();
+    let is_zero = !digits.contains(|c: char| matches!(c, '1'..='9'));
+    number.filter(|value: &f32| value.is_normal() || is_zero)
 }
 
 #[cfg(test)]
@@ -542,6 +546,9 @@ mod tests {
         assert_eq!(leading_float("0.5 V"), Some(0.5));
         assert_eq!(leading_float("1e"), Some(1.0));
         assert_eq!(leading_float("1e99"), None);
+        assert_eq!(leading_float("1e-50"), None);
+        assert_eq!(leading_float("0.0e5"), Some(0.0));
+        assert_eq!(leading_float("0 of 5"), Some(0.0));
         assert_eq!(leading_float("inf"), None);
         assert_eq!(leading_float("\u{e4}"), None);
     }
