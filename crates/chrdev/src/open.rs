@@ -91,7 +91,7 @@ fn chrdev_open(
     // A handle that a device gives out keeps no System alive; the opener's may.
     let own = parent
         .as_ref()
-        .map_or_else(|| system.clone(), |p| p.system());
+        .map_or_else(|| system.unowned(), |p| p.system());
     let name = FileRef {
         id: system.unique(),
         path,
@@ -169,7 +169,7 @@ pub fn anon_inode_getfile(
         path: format!("anon_inode:{name}").into(),
     };
     let file = File::new(
-        system.clone(),
+        system.unowned(),
         name,
         device,
         Arc::new(Inode::new(Kind::Anonymous)),

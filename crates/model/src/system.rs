@@ -146,6 +146,13 @@ impl System {
         }
     }
 
+    /// A handle that does not keep the System from ending, as those that
+    /// devices give out. For what lives inside the System.
+    #[must_use]
+    pub fn unowned(&self) -> System {
+        System::from_core(&self.core)
+    }
+
     /// The clock all its time comes from.
     pub fn clock(&self) -> &Clock {
         &self.core.clock
