@@ -178,10 +178,12 @@ impl Recorder {
 
     /// How the trace calls a device.
     pub(crate) fn tag_of(&self, device: &Device) -> String {
-        match self.0.lock().tracked(device.id()) {
-            Some(tracked) => tracked.tag.to_string(),
-            None => device.name().to_string(),
-        }
+        let tag = self
+            .0
+            .lock()
+            .tracked(device.id())
+            .map(|t| t.tag.to_string());
+        tag.unwrap_or_else(|| device.name().to_string())
     }
 
     /// The latest device of this tag, and whether it is released.

@@ -139,6 +139,7 @@ impl Run {
         self.end_threads();
         kunit_cleanup(&test);
         self.recorder.log(format!("    {} 1 {case}", test.status()));
-        drop(self.case.lock().take());
+        let test = self.case.lock().take();
+        drop(test);
     }
 }

@@ -1,0 +1,223 @@
+//! The raw face takes every call in every state: calls in any order end, whatever a
+//! kernel would have made of them.
+
+use lastfd_model::Rules;
+use lastfd_scenario::parse;
+use proptest::prelude::*;
+
+/// What every scenario here begins with.
+const WORLD: &str = r#"scenario s
+bus lf_bus "lfbus" match=prefix
+probe plain
+  devm_add_action self act A1
+  devm_add_action self act_state self
+  return_nth 3 -EINVAL
+end
+probe parent
+  device K parent=self
+  try device_add K
+  devm_add_action self act_unregister K
+  iio = devm_iio_device_alloc self
+  iio_info iio "lfiio"
+  iio_voltage_channel iio 0
+  try devm_iio_kfifo_buffer_setup self iio
+  return_nth 2 -EPROBE_DEFER
+  rc = devm_iio_device_register self iio
+  return rc
+end
+remove adds
+  devm_add_action self act A3
+  devm_add_action self act adds
+end
+action again
+  devm_add_action root again x
+  devm_release_action root act A1
+  device_unregister x1
+end
+each unregisters
+  device_unregister self
+end
+each binds
+  rc = device_attach self
+end
+driver LD1 "x" bus=lf_bus probe=plain remove=adds
+driver LD2 "x1" bus=lf_bus probe=parent
+platform_driver PD1 "p" probe=parent remove=adds
+bus_register lf_bus
+device P
+device C parent=P
+device x1 bus=lf_bus parent=P
+device x2 bus=lf_bus parent=C
+platform_device p1 "p" 1
+platform_device p2 "p" auto parent=P
+root = root_device_register "root"
+track root
+hook answers
+  print "answers {root.ref}"
+  return 2
+end
+file_operations fops open=answers read=answers write=answers ioctl=answers release=answers
+cdev_init cdev fops
+alloc_chrdev_region dt "s"
+cls = class_create "s"
+device node name="node" class=cls devt=dt parent=P type=none
+r1 = devres_alloc dr_rel R1
+k1 = devm_kzalloc root 8
+g1 = devres_open_group root NULL
+"#;
+
+/// Calls; `@` is a number that no other line has.
+const CALLS: &[&str] = &[
+    "> device_add P",
+    "> device_add C",
+    "> device_add x1",
+    "> device_add x2",
+    "> device_add K",
+    "> device_del P",
+    "> device_del x1",
+    "> device_unregister P",
+    "> device_unregister C",
+    "> device_unregister x1",
+    "> device_unregister x2",
+    "> device_unregister K",
+    "> device_unregister p1",
+    "> root_device_unregister root",
+    "> platform_device_add p1",
+    "> platform_device_add p2",
+    "> platform_device_put p2",
+    "> platform_device_unregister p1",
+    "> platform_device_unregister p2",
+    "> driver_register LD1",
+    "> driver_register LD2",
+    "> driver_unregister LD1",
+    "> driver_unregister LD2",
+    "> platform_driver_register PD1",
+    "> platform_driver_unregister PD1",
+    "> driver_attach LD1",
+    "> driver_attach PD1",
+    "> device_attach x1",
+    "> device_attach p1",
+    "> device_driver_attach LD2 x1",
+    "> device_driver_attach LD2 p1",
+    "> device_reprobe p1",
+    "> device_release_driver x1",
+    "> device_release_driver p1",
+    "> device_for_each_child P unregisters",
+    "> device_for_each_child_reverse P binds",
+    "bus_register_notifier lf_bus",
+    "bus_unregister_notifier lf_bus",
+    "> bus_rescan_devices lf_bus",
+    "> bus_unregister lf_bus",
+    "> bus_register lf_bus",
+    "> get_device P",
+    "> get_device x1",
+    "> get_device root",
+    "> get_device p1",
+    "> put_device P",
+    "> put_device x1",
+    "> put_device root",
+    "> put_device p1",
+    "> put_device iio",
+    "> devm_add_action root act A1",
+    "> devm_add_action root act_put root",
+    "> devm_add_action root act_unregister P",
+    "> devm_add_action P act_unregister P",
+    "> devm_add_action x1 act_put x1",
+    "> devm_add_action x1 again x",
+    "> devm_add_action p1 act_unregister p1",
+    "> devm_add_action_or_reset root again x",
+    "> devm_release_action root again x",
+    "> devm_remove_action root act A1",
+    "> devm_kfree root k1",
+    "> mem@ = devm_krealloc root k1 64",
+    "> mem@ = devm_kstrdup x1 \"x\"",
+    "> devres_add root r1",
+    "> devres_release root dr_rel R1",
+    "> taken@ = devres_remove root dr_rel any",
+    "> devres_open_group root G1",
+    "> devres_close_group root g1",
+    "> devres_close_group root NULL",
+    "> devres_remove_group root G1",
+    "> devres_release_group root g1",
+    "> devres_release_group root NULL",
+    "> devres_release_all root",
+    "> devres_release_all p1",
+    "fail_nth 1",
+    "fail_nth 3",
+    "probe_returns PD1 -ENODEV",
+    "probe_returns PD1 0",
+    "> cdev_device_add cdev node",
+    "> cdev_device_del cdev node",
+    "> open@ = open \"/dev/node\" O_RDWR",
+    "> open@ = open \"/dev/iio:device0\" O_RDONLY",
+    "> read f 2",
+    "> write f \"x\"",
+    "> poll f",
+    "> ioctl f 0x1234",
+    "> close f",
+    "> f = open \"/dev/iio:device0\" O_RDONLY",
+    "> sysfs_write iio \"buffer0/in_voltage0_en\" \"1\"",
+    "> sysfs_write iio \"buffer0/enable\" \"1\"",
+    "> sysfs_read iio \"in_voltage0_raw\"",
+    "> iio_device_register iio",
+    "> iio_device_unregister iio",
+    "> iio_device_free iio",
+    "> iio_device_get iio",
+    "> kthread_read thread@ f 2",
+    "> unregister_chrdev_region dt",
+    "> class_destroy cls",
+    "dev_set_drvdata x1 set",
+    "> dev_set_name C \"root\"",
+    "settle",
+    "ref P",
+    "ref x1",
+    "bound p1",
+    "print \"{root.driver} {P.registered} {x1.parent}\"",
+];
+
+fn scenario(calls: &[usize]) -> String {
+    let mut text = WORLD.to_owned();
+    // A name is defined once.
+    let mut opened = false;
+    for (at, call) in calls.iter().enumerate() {
+        let line = CALLS[*call].replace('@', &at.to_string());
+        let opens = line.starts_with("> f = ");
+        let uses = line.contains(" f ") || line.ends_with(" f");
+        if (opens && opened) || (uses && !opens && !opened) {
+            continue;
+        }
+        opened |= opens;
+        text.push_str(&line);
+        text.push('\n');
+    }
+    text
+}
+
+fn ends(calls: &[usize], rules: Rules) {
+    let text = scenario(calls);
+    let trace = match parse("any.scenario", &text) {
+        Ok(scenario) => scenario.run(rules).to_string(),
+        Err(error) => panic!("{error}"),
+    };
+    assert!(trace.ends_with(" END\n"), "{text}\n{trace}");
+    assert!(!trace.contains("panicked"), "{text}\n{trace}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn calls_in_any_order_end(calls in proptest::collection::vec(0..CALLS.len(), 0..60), older: bool) {
+        ends(&calls, if older { Rules::LinuxPre6_6 } else { Rules::Linux6_12 });
+    }
+}
+
+#[test]
+fn each_call_alone_ends() {
+    for call in 0..CALLS.len() {
+        for rules in Rules::ALL {
+            ends(&[call], rules);
+            ends(&[call, call], rules);
+        }
+    }
+}
