@@ -311,6 +311,14 @@ impl Bench {
         plugged
     }
 
+    /// Forgets hardware that was unplugged, so that its name is free again and what was
+    /// kept of it goes. For tests of many cycles on one bench.
+    pub fn forget_unplugged(&self) {
+        self.plugged
+            .lock()
+            .retain(|plugged| !plugged.is_unplugged());
+    }
+
     fn free_name(&self, kind: &str) -> String {
         let plugged = self.plugged.lock();
         let taken = |name: &str| plugged.iter().any(|other| other.name() == name);
