@@ -12,25 +12,30 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Output, Stdio};
 
-/// Whether the program can be run; tells if not.
+/// The first of the programs that can be run with these arguments; tells if none can.
 #[expect(clippy::print_stderr, reason = "says what was not tested")]
-fn have(program: &str, arguments: &[&str]) -> bool {
-    let found = Command::new(program).args(arguments).output();
-    if found.is_ok_and(|output| output.status.success()) {
-        return true;
+fn find(programs: &[&'static str], arguments: &[&str]) -> Option<&'static str> {
+    let works = |program: &&&str| {
+        let output = Command::new(program).args(arguments).output();
+        output.is_ok_and(|output| output.status.success())
+    };
+    let found = programs.iter().find(works);
+    if found.is_none() {
+        let missing = format!("{} {}", programs[0], arguments.join(" "));
+        let required = std::env::var("LASTFD_REQUIRE_CLIENTS").is_ok_and(|value| value == "1");
+        assert!(!required, "required, and does not run: {missing}");
+        eprintln!("skipped, as it does not run: {missing}");
     }
-    let required = std::env::var("LASTFD_REQUIRE_CLIENTS").is_ok_and(|value| value == "1");
-    assert!(!required, "{program} is required and missing");
-    eprintln!("skipped: {program} is missing (packages libiio-utils and python3-libiio)");
-    false
+    found.copied()
 }
 
 fn have_tools() -> bool {
-    have("iio_info", &["--help"])
+    find(&["iio_info"], &["--help"]).is_some()
 }
 
-fn have_python() -> bool {
-    have("python3", &["-c", "import iio"])
+/// The interpreter that has the module: the system's, which need not be the first found.
+fn python() -> Option<&'static str> {
+    find(&["/usr/bin/python3", "python3"], &["-c", "import iio"])
 }
 
 /// A program without privileges, which is killed if it hangs.
@@ -148,8 +153,8 @@ struct Script {
 }
 
 impl Script {
-    fn new(text: &str, uri: &str) -> Script {
-        let words = ["python3", "-u", "-c", text, uri].map(str::to_owned);
+    fn new(python: &str, text: &str, uri: &str) -> Script {
+        let words = [python, "-u", "-c", text, uri].map(str::to_owned);
         let mut child = program(&words)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -209,17 +214,15 @@ del buffer
 
 /// A Python program uses the ADC before and after it goes, then the DAC.
 pub(crate) fn unplug_under_python(system: &System, unplug: impl FnOnce()) {
-    if !have_python() {
-        return;
-    }
+    let Some(python) = python() else { return };
     let server = Server::start(system, Config::default()).expect("a server");
-    let mut script = Script::new(SCRIPT, &server.uri());
+    let mut script = Script::new(python, SCRIPT, &server.uri());
     script.expect("['iio:device0', 'iio:device1', 'trigger0']");
     script.expect("1000");
     script.expect("10000");
     script.expect(
-        "[('voltage0', False, ['offset', 'raw', 'scale']), \
-         ('voltage1', False, ['offset', 'raw', 'scale']), ('timestamp', False, [])]",
+        "[('timestamp', False, []), ('voltage0', False, ['offset', 'raw', 'scale']), \
+         ('voltage1', False, ['offset', 'raw', 'scale'])]",
     );
     script.expect("0x0 -200");
     script.expect("0000fffffefffdfffcfffbfffafff9ff");
