@@ -221,3 +221,27 @@ fn each_call_alone_ends() {
         }
     }
 }
+
+#[test]
+fn bodies_that_call_themselves_are_ended_by_depth_and_by_number() {
+    let text = "scenario s\n\
+                each again\n\
+                rc = device_for_each_child P again\n\
+                print \"{self.tag}\"\n\
+                end\n\
+                device P\n\
+                device_add P\n";
+    let mut world = text.to_owned();
+    for child in ["a", "b", "c"] {
+        world.push_str(&format!("device {child} parent=P\ndevice_add {child}\n"));
+    }
+    world.push_str("> device_for_each_child P again\n");
+    let scenario = parse("s.scenario", &world).unwrap_or_else(|e| panic!("{e}"));
+    let trace = scenario.run(Rules::Linux6_12).to_string();
+    assert!(
+        trace.contains("note: again is not run: bodies are too deep"),
+        "{trace}"
+    );
+    assert!(trace.contains("note: too many statements, the rest is not run"));
+    assert!(trace.ends_with(" END\n"));
+}
