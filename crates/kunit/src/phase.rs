@@ -11,7 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use lastfd_model::{Errno, System};
 use lastfd_sync::atomic::AtomicBool;
-use lastfd_sync::thread::{self, TaskId};
+use lastfd_sync::thread::{self, JoinHandle, TaskId};
 use lastfd_sync::{Arc, Clock, Mutex, TimerHandle, WaitQueue, wait_event};
 
 use crate::test::{Abort, Test};
@@ -111,11 +111,148 @@ impl Stuck {
     }
 }
 
+/// Which of a case's two threads a phase runs on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Which {
+    /// Init and body; a suite's own init and exit, too.
+    Body,
+    /// Exit and cleanup.
+    Cleanup,
+}
+
+/// The two threads of a System's cases. A kernel makes two for each case; here
+/// they are kept from case to case, which costs a tenth.
+pub(crate) struct Threads {
+    system: System,
+    host: Clock,
+    workers: Mutex<[Option<Worker>; 2]>,
+}
+
+impl Threads {
+    pub(crate) fn new(system: &System, host: &Clock) -> Threads {
+        Threads {
+            system: system.clone(),
+            host: host.clone(),
+            workers: Mutex::new([None, None]),
+        }
+    }
+
+    /// Runs a phase and waits for its end, `limit` in the System's time. A
+    /// phase that never waits stops simulated time, so the host's time limits
+    /// it too.
+    pub(crate) fn run(
+        &self,
+        which: Which,
+        limit: Duration,
+        f: impl FnOnce() + Send + 'static,
+    ) -> Ended {
+        let kept = self.workers.lock()[which as usize].take();
+        let worker = match kept.map_or_else(|| Worker::start(self.system.clock()), Ok) {
+            Ok(worker) => worker,
+            Err(error) => return Ended::NotStarted(error),
+        };
+        let phase = Arc::new(Phase::default());
+        let inner = Arc::clone(&phase);
+        worker.give(Box::new(move || {
+            let outcome = catch_unwind(AssertUnwindSafe(f));
+            *inner.outcome.lock() = Some(outcome);
+            inner.queue.wake_all();
+        }));
+        let (ended, free) = match phase.wait(&self.system, &self.host, limit) {
+            Some(outcome) => (ended(outcome), true),
+            None => {
+                self.system.waits().cancel();
+                let grace = GRACE.min(limit);
+                let ended = phase.wait(&self.system, &self.host, grace).is_some();
+                let task = worker.task();
+                (Ended::TimedOut(Stuck { limit, task, ended }), ended)
+            }
+        };
+        match free {
+            true => self.workers.lock()[which as usize] = Some(worker),
+            false => worker.abandon(),
+        }
+        ended
+    }
+}
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// A thread that does one thing after the other.
+struct Worker {
+    shared: Arc<Shared>,
+    handle: Option<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    next: Mutex<Next>,
+    /// Woken when there is something next.
+    queue: WaitQueue,
+    task: Mutex<Option<TaskId>>,
+}
+
+#[derive(Default)]
+enum Next {
+    #[default]
+    Nothing,
+    Job(Job),
+    End,
+}
+
+impl Worker {
+    fn start(clock: &Clock) -> io::Result<Worker> {
+        let shared = Arc::new(Shared::default());
+        let (own, time) = (Arc::clone(&shared), clock.clone());
+        let handle = clock.spawn(THREAD_NAME, move || {
+            *own.task.lock() = Some(thread::current());
+            loop {
+                let next = wait_event(&[&own.queue], &time, None, None, || {
+                    let next = core::mem::take(&mut *own.next.lock());
+                    (!matches!(next, Next::Nothing)).then_some(next)
+                });
+                match next {
+                    Ok(Next::Job(job)) => job(),
+                    _ => return,
+                }
+            }
+        })?;
+        Ok(Worker {
+            shared,
+            handle: Some(handle),
+        })
+    }
+
+    fn give(&self, job: Job) {
+        *self.shared.next.lock() = Next::Job(job);
+        self.shared.queue.wake_all();
+    }
+
+    fn task(&self) -> Option<TaskId> {
+        *self.shared.task.lock()
+    }
+
+    /// Leaves it running; should its job ever end, so does it.
+    fn abandon(mut self) {
+        self.handle = None;
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        *self.shared.next.lock() = Next::End;
+        self.shared.queue.wake_all();
+        if let Some(handle) = self.handle.take() {
+            // It catches what its jobs panic with.
+            let _ = handle.join();
+        }
+    }
+}
+
 type Outcome = Result<(), Box<dyn Any + Send>>;
 
 #[derive(Default)]
 struct Phase {
-    task: Mutex<Option<TaskId>>,
     outcome: Mutex<Option<Outcome>>,
     /// Woken by the end of the phase and by the watchdog.
     queue: WaitQueue,
@@ -126,44 +263,6 @@ struct Phase {
 enum Seen {
     Outcome(Outcome),
     Overdue,
-}
-
-/// Runs the phase and waits for its end, `limit` in the System's time. A phase
-/// that never waits stops simulated time, so the host's time limits it too.
-pub(crate) fn run(
-    system: &System,
-    host: &Clock,
-    limit: Duration,
-    f: impl FnOnce() + Send + 'static,
-) -> Ended {
-    let phase = Arc::new(Phase::default());
-    let inner = Arc::clone(&phase);
-    let spawned = system.clock().spawn(THREAD_NAME, move || {
-        *inner.task.lock() = Some(thread::current());
-        let outcome = catch_unwind(AssertUnwindSafe(f));
-        *inner.outcome.lock() = Some(outcome);
-        inner.queue.wake_all();
-    });
-    let handle = match spawned {
-        Ok(handle) => handle,
-        Err(error) => return Ended::NotStarted(error),
-    };
-    match phase.wait(system, host, limit) {
-        Some(outcome) => {
-            // Only the thread's last steps are left.
-            let _ = handle.join();
-            ended(outcome)
-        }
-        None => {
-            system.waits().cancel();
-            let ended = phase.wait(system, host, GRACE.min(limit)).is_some();
-            if ended {
-                let _ = handle.join();
-            }
-            let task = *phase.task.lock();
-            Ended::TimedOut(Stuck { limit, task, ended })
-        }
-    }
 }
 
 fn ended(outcome: Outcome) -> Ended {

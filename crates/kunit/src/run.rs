@@ -9,7 +9,7 @@ use lastfd_model::{Rules, Subscription, System};
 use lastfd_sync::{Arc, Clock, Ktime, Mutex};
 
 use crate::leftover::Inventory;
-use crate::phase::{self, Ended, Stuck};
+use crate::phase::{Ended, Stuck, Threads, Which};
 use crate::raw::{kunit_bus, kunit_cleanup};
 use crate::report::{Outcome, Reporter, Stats};
 use crate::splats::Splats;
@@ -120,6 +120,7 @@ impl Runner {
 /// A System that a suite runs in.
 struct World {
     system: System,
+    threads: Threads,
     splats: Arc<Splats>,
     _subscription: Subscription,
     /// What there was before the suite's init.
@@ -210,6 +211,7 @@ impl SuiteRun<'_> {
         let world = World {
             bare: Inventory::of(&system),
             _subscription: subscription,
+            threads: Threads::new(&system, self.host),
             splats,
             system,
         };
@@ -217,7 +219,7 @@ impl SuiteRun<'_> {
             let result: Arc<Mutex<lastfd_model::Result>> = Arc::new(Mutex::new(Ok(())));
             let (init, system, out) = (Arc::clone(init), world.system.clone(), result.clone());
             let limit = suite.timeout.unwrap_or(self.runner.timeout);
-            let ended = phase::run(&world.system, self.host, limit, move || {
+            let ended = world.threads.run(Which::Body, limit, move || {
                 *out.lock() = init(&system);
             });
             let result = *result.lock();
@@ -244,7 +246,7 @@ impl SuiteRun<'_> {
         if let Some(exit) = &suite.suite_exit {
             let (exit, system) = (Arc::clone(exit), world.system.clone());
             let limit = suite.timeout.unwrap_or(self.runner.timeout);
-            let ended = phase::run(&world.system, self.host, limit, move || exit(&system));
+            let ended = world.threads.run(Which::Body, limit, move || exit(&system));
             if !matches!(ended, Ended::Done) {
                 said.push(format!(
                     "the suite's exit failed ({}){}",
@@ -344,7 +346,7 @@ impl SuiteRun<'_> {
         // What was said before the case is not its own.
         world.splats.take();
         let before = Inventory::of(&world.system);
-        let fate = self.run_case(case, &test, &world.system);
+        let fate = self.run_case(case, &test, &world.threads);
         let mut left_behind = false;
         let splats = world.splats.take();
         if !splats.is_empty() {
@@ -382,19 +384,21 @@ impl SuiteRun<'_> {
         if let Some(exit) = &self.suite.suite_exit {
             let (exit, system) = (Arc::clone(exit), world.system.clone());
             let limit = self.suite.timeout.unwrap_or(self.runner.timeout);
-            phase::run(&world.system, self.host, limit, move || exit(&system));
+            world.threads.run(Which::Body, limit, move || exit(&system));
         }
+        // A thread that was left behind may end now.
+        world.system.waits().cancel();
     }
 
     /// kunit_run_case_catch_errors.
-    fn run_case(&self, case: &Case, test: &Test, system: &System) -> Fate {
+    fn run_case(&self, case: &Case, test: &Test, threads: &Threads) -> Fate {
         let limit = case
             .timeout
             .or(self.suite.timeout)
             .unwrap_or(self.runner.timeout);
         let mut fate = Fate::Sound;
         let body = try_run_case(self.suite, case, test, self.host);
-        match phase::run(system, self.host, limit, body) {
+        match threads.run(Which::Body, limit, body) {
             Ended::Done | Ended::Aborted => {}
             ended => {
                 // kunit_catch_run_case.
@@ -419,7 +423,7 @@ impl SuiteRun<'_> {
             }
             kunit_cleanup(&of_test);
         };
-        match phase::run(system, self.host, limit, cleanup) {
+        match threads.run(Which::Cleanup, limit, cleanup) {
             Ended::Done => {}
             ended => {
                 // kunit_catch_run_case_cleanup.

@@ -1,10 +1,17 @@
 //! A case that leaves something behind fails, and its log says what and where
 //! from.
 
+use core::time::Duration;
+
+use lastfd_chrdev::{
+    Cdev, File, FileOps, OpenFlags, Read, Try, cdev_device_add, cdev_device_del, cdev_init,
+};
 use lastfd_kunit::{Case, Suite, Test, raw::*};
+use lastfd_model::Holding;
 use lastfd_model::event::SplatKind;
 use lastfd_model::raw::*;
-use lastfd_sync::{Arc, Mutex, OnceLock};
+use lastfd_model::resource::{Kthread, KthreadControl};
+use lastfd_sync::{Arc, Mutex, OnceLock, WaitQueue};
 
 use super::{ktap, lines_with};
 
@@ -81,6 +88,103 @@ fn a_thread_is_named_with_the_place_that_started_it() {
 fn a_thread_that_is_joined_is_not_left_behind() {
     let output = one(|test| test.spawn("worker", || {}).unwrap().join().unwrap());
     assert!(output.contains("    ok 1 c\n"), "{output}");
+}
+
+/// A node whose reads never have anything to give.
+fn node(test: &Test, made: &Arc<Mutex<Vec<(Cdev, Device)>>>) -> Device {
+    struct Empty(Arc<WaitQueue>);
+    impl FileOps for Empty {
+        fn read(&self, _: &File, _: &mut Read<'_>) -> Try<usize> {
+            Try::wait(&self.0)
+        }
+    }
+    let system = test.system();
+    let spec = DeviceSpec {
+        name: Some("empty".to_owned()),
+        release: Some(no_release()),
+        devt: Some(alloc_chrdev_region(system, "empty").unwrap()),
+        ..DeviceSpec::default()
+    };
+    let device = device_initialize(system, spec);
+    let cdev = cdev_init(system, Arc::new(Empty(Arc::new(WaitQueue::new()))));
+    cdev_device_add(&cdev, &device).unwrap();
+    made.lock().push((cdev.clone(), device.clone()));
+    let gone = device.clone();
+    let unregister = TestAction::new(move || {
+        cdev_device_del(&cdev, &gone);
+        put_device(&gone);
+    });
+    kunit_add_action(test, unregister).unwrap();
+    device
+}
+
+#[test]
+fn an_open_file_is_named_with_the_place_that_opened_it() {
+    let open = Arc::new(Mutex::new(Vec::new()));
+    let (made, kept) = (Arc::default(), open.clone());
+    let line = line!() + 3;
+    let output = one(move |test| {
+        node(test, &made);
+        let file = lastfd_chrdev::open(test.system(), "/dev/empty", OpenFlags::RDONLY).unwrap();
+        kept.lock().push(file);
+    });
+    let told = lines_with(&output, "left behind: ");
+    let place = format!("{}:{line}:", file!());
+    let of_file = told.iter().find(|line| line.contains("open file"));
+    assert!(
+        of_file.is_some_and(|told| told.contains(&place)),
+        "{told:?}"
+    );
+    open.lock().clear();
+}
+
+#[test]
+fn a_waiter_is_named_with_its_thread() {
+    let made = Arc::default();
+    let output = one(move |test| {
+        node(test, &made);
+        let system = test.system().clone();
+        let reads = move || {
+            let file = lastfd_chrdev::open(&system, "/dev/empty", OpenFlags::RDONLY).unwrap();
+            let cancel = system.waits().clone();
+            file.read_with(&mut [0], &cancel)
+        };
+        let reader = test.spawn("reader", reads).unwrap();
+        let told = || {
+            test.system()
+                .ledger()
+                .iter()
+                .any(|line| line.holding == Holding::Waiter)
+        };
+        while !told() {
+            lastfd_sync::thread::yield_now();
+        }
+        drop(reader);
+    });
+    let told = lines_with(&output, "left behind: ");
+    for what in ["thread reader", "open file", "waiter"] {
+        assert!(
+            told.iter().any(|line| line.contains(what)),
+            "no {what} in {told:?}"
+        );
+    }
+}
+
+#[test]
+fn a_kernel_thread_that_nobody_stopped_is_named() {
+    let left = Arc::new(Mutex::new(Vec::new()));
+    let kept = left.clone();
+    let output = one(move |test| {
+        let forever = |control: &KthreadControl| while control.sleep(Duration::from_secs(1)) {};
+        let kthread = Kthread::run(test.system(), None, "poller", forever).unwrap();
+        kept.lock().push(kthread);
+    });
+    for kthread in left.lock().drain(..) {
+        kthread.stop();
+    }
+    let told = lines_with(&output, "left behind: ");
+    assert!(told[0].contains("poller"), "{told:?}");
+    assert!(told[0].contains("leftovers.rs"), "{told:?}");
 }
 
 #[test]
