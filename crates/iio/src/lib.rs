@@ -12,6 +12,7 @@
 //! [`Builder`].
 #![forbid(unsafe_code)]
 
+mod builder;
 mod channel;
 mod driver;
 mod event;
@@ -23,8 +24,9 @@ pub mod text;
 mod types;
 mod value;
 
+pub use builder::{Builder, Registered, timer_trigger};
 pub use channel::{ChannelSpec, EventSpec, ExtInfo, ExtInfoRead, ExtInfoWrite, ScanType};
-pub use driver::{Builder, Driver, Iio, IioRef, Registered, timer_trigger};
+pub use driver::{Driver, Iio, IioRef};
 pub use event::{IioEvent, IioEventKind};
 pub use layout::{ScanMask, compute_scan_bytes};
 pub use naming::attribute_name;

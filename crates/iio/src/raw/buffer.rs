@@ -105,6 +105,8 @@ pub(crate) struct BufferState {
     update_needed: bool,
     /// A read has samples set aside: the kernel's user_lock.
     reading: bool,
+    /// Another read waits for that one to end.
+    contended: bool,
 }
 
 impl PartialEq for IioBuffer {
@@ -161,6 +163,7 @@ impl IioBuffer {
                 fifo: Kfifo::new(),
                 update_needed: true,
                 reading: false,
+                contended: false,
             }),
         }))
     }
@@ -299,6 +302,7 @@ impl IioBuffer {
     pub(crate) fn begin_read(&self, bytes: usize) -> BeginRead {
         let mut state = self.state();
         if state.reading {
+            state.contended = true;
             return BeginRead::Busy;
         }
         if !state.fifo.is_initialized() || bytes < state.fifo.element_size() {
@@ -345,9 +349,14 @@ impl Samples {
 
 impl Drop for Samples {
     fn drop(&mut self) {
-        self.buffer.state().reading = false;
-        // Another reader may have waited for this one to end.
-        self.buffer.0.pollq.wake_all();
+        let waited_for = {
+            let mut state = self.buffer.state();
+            state.reading = false;
+            core::mem::take(&mut state.contended)
+        };
+        if waited_for {
+            self.buffer.0.pollq.wake_all();
+        }
     }
 }
 

@@ -1,7 +1,6 @@
-//! `struct iio_dev`: alloc, register, unregister, release.
+//! `struct iio_dev`: what it holds, its allocation, its release.
 //!
-//! Follows `drivers/iio/industrialio-core.c`. The order of the steps is what
-//! this file is about.
+//! Follows `drivers/iio/industrialio-core.c`.
 
 use core::any::Any;
 use core::fmt;
@@ -9,27 +8,24 @@ use core::sync::atomic::Ordering;
 
 use lastfd_chrdev::Cdev;
 use lastfd_model::raw::{
-    Action, AttributeGroup, DevMem, DevT, Device, DeviceSpec, DeviceType, dev_set_devt,
-    dev_set_groups, device_initialize, device_is_registered, devm_add_action_or_reset,
-    get_device_for, put_device, put_device_for,
+    Action, AttributeGroup, DevMem, Device, DeviceSpec, DeviceType, device_initialize,
+    device_is_registered, devm_add_action_or_reset, get_device_for, put_device, put_device_for,
 };
 use lastfd_model::{Errno, Result, System};
 use lastfd_sync::atomic::AtomicBool;
 use lastfd_sync::{Arc, Mutex, MutexGuard, OnceLock, RwLock, Weak};
 
 use super::attributes;
-use super::buffer::{self, IioBuffer};
+use super::buffer::IioBuffer;
 use super::core::IioCore;
 use super::debugfs;
-use super::events::{self, EventInterface};
-use super::files::{IioChrdev, IioHandler};
+use super::events::EventInterface;
+use super::files::IioHandler;
 use super::info::{IioBufferSetupOps, IioInfo};
 use super::lock::{KernelGuard, KernelMutex};
 use super::pollfunc::IioPollFunc;
 use super::trigger::{IioTrigger, iio_trigger_put};
-use super::update;
 use crate::channel::ChannelSpec;
-use crate::event::{IioEventKind, emit, message};
 use crate::layout::ScanMask;
 use crate::types::Modes;
 
@@ -93,8 +89,8 @@ pub(crate) struct DevState {
     /// What unaligned pushes go through, and its size.
     pub(crate) bounce: Option<(DevMem, usize)>,
     pub(crate) debugfs: Option<debugfs::Directory>,
-    groups: Vec<AttributeGroup>,
-    cdev: Option<Cdev>,
+    pub(crate) groups: Vec<AttributeGroup>,
+    pub(crate) cdev: Option<Cdev>,
 }
 
 impl fmt::Debug for IioDev {
@@ -267,6 +263,11 @@ impl IioDev {
         self.state().current_mode
     }
 
+    /// Takes the callbacks away: `indio_dev->info = NULL`.
+    pub(crate) fn take_info(&self) -> Option<Arc<IioInfo>> {
+        self.0.info.write().take()
+    }
+
     pub(crate) fn state(&self) -> MutexGuard<'_, DevState> {
         self.0.state.lock()
     }
@@ -363,7 +364,7 @@ fn release(iio: &IioDev) {
     drop(old);
     core.device_ids.free(iio.id());
     // What the driver gave may hold the device; it is not needed any more.
-    let info = iio.0.info.write().take();
+    let info = iio.take_info();
     let setup_ops = core::mem::take(&mut iio.0.driver.lock().setup_ops);
     let channels = core::mem::replace(&mut iio.0.driver.lock().channels, Arc::from([]));
     drop((info, setup_ops, channels));
@@ -398,195 +399,6 @@ pub fn devm_iio_device_alloc(parent: &Device) -> Result<IioDev> {
         Action::new(move || iio_device_free(&owned)).named("iio_device_free"),
     )?;
     Ok(iio)
-}
-
-/// Registers the device (`iio_device_register`): its attributes appear, and with
-/// a buffer or events its node.
-///
-/// `EINVAL` without callbacks, for two channels of one scan index, for samples
-/// that do not fit their storage, for labels beside extend names; `EBUSY` for
-/// two attributes of one name; whatever `device_add` gives. On an error the
-/// caller still has to free the device.
-// industrialio-core.c: __iio_device_register
-#[track_caller]
-pub fn iio_device_register(iio: &IioDev) -> Result {
-    let Some(info) = iio.info() else {
-        return Err(Errno::EINVAL);
-    };
-    check_unique_scan_index(iio)?;
-    check_extended_name(iio, &info)?;
-    debugfs::register(iio, &info);
-    let registered = register_interfaces(iio, &info);
-    if let Err(errno) = registered {
-        events::unregister_eventset(iio);
-        iio.state().groups.clear();
-        buffer::free_sysfs_and_mask(iio);
-        debugfs::unregister(iio);
-        return Err(errno);
-    }
-    emit(iio.dev(), || IioEventKind::Registered {
-        chrdev: iio.state().cdev.is_some(),
-    });
-    Ok(())
-}
-
-fn register_interfaces(iio: &IioDev, info: &IioInfo) -> Result {
-    buffer::alloc_sysfs_and_mask(iio).inspect_err(|_| {
-        tell_parent(iio, "Failed to create buffer sysfs interfaces");
-    })?;
-    attributes::register_sysfs(iio, info).inspect_err(|_| {
-        tell_parent(iio, "Failed to register sysfs interfaces");
-    })?;
-    events::register_eventset(iio, info).inspect_err(|_| {
-        tell_parent(iio, "Failed to register event set");
-    })?;
-    if iio.modes().intersects(Modes::ALL_TRIGGERED) {
-        // The kernel looks past a failure here too.
-        let _ = iio.add_group(super::trigger_consumer::group(iio));
-    }
-    let (has_buffers, has_events) = {
-        let state = iio.state();
-        (!state.attached.is_empty(), state.event_interface.is_some())
-    };
-    let system = iio.system();
-    let cdev = if has_buffers || has_events {
-        let (_, first) = IioCore::of(&system).start(&system)?;
-        dev_set_devt(
-            iio.dev(),
-            DevT {
-                major: first.major,
-                minor: iio.id(),
-            },
-        );
-        let fops = IioChrdev::new(iio, has_buffers);
-        Some(Cdev::new(&system, Arc::new(fops)))
-    } else {
-        None
-    };
-    let groups = core::mem::take(&mut iio.state().groups);
-    dev_set_groups(iio.dev(), groups);
-    match cdev {
-        Some(cdev) => {
-            lastfd_chrdev::cdev_device_add(&cdev, iio.dev())?;
-            iio.state().cdev = Some(cdev);
-            Ok(())
-        }
-        None => lastfd_model::raw::device_add(iio.dev()),
-    }
-}
-
-fn tell_parent(iio: &IioDev, text: &str) {
-    if let Some(parent) = iio.dev().parent() {
-        message(&parent, text);
-    }
-}
-
-// industrialio-core.c: iio_check_unique_scan_index
-fn check_unique_scan_index(iio: &IioDev) -> Result {
-    if !iio.modes().intersects(Modes::ALL_BUFFER) {
-        return Ok(());
-    }
-    let channels = iio.channels();
-    for (position, channel) in channels.iter().enumerate() {
-        let index = channel.scan_index;
-        let again = channels[position + 1..]
-            .iter()
-            .any(|other| other.scan_index == index);
-        if index >= 0 && again {
-            message(iio.dev(), format!("Duplicate scan index {index}"));
-            return Err(Errno::EINVAL);
-        }
-    }
-    Ok(())
-}
-
-// industrialio-core.c: iio_check_extended_name
-fn check_extended_name(iio: &IioDev, info: &IioInfo) -> Result {
-    let extended = |channel: &ChannelSpec| channel.extend_name.is_some();
-    if info.read_label.is_some() && iio.channels().iter().any(extended) {
-        message(
-            iio.dev(),
-            "Cannot use labels and extend_name at the same time",
-        );
-        return Err(Errno::EINVAL);
-    }
-    Ok(())
-}
-
-/// Takes the device out (`iio_device_unregister`): the node and the attributes
-/// first, then, so that no call is in the way, the buffers stop, the callbacks
-/// go and the sleepers are woken.
-///
-/// Unregistering what is not registered is a splat of the model's, as deleting
-/// a device that was not added.
-#[track_caller]
-pub fn iio_device_unregister(iio: &IioDev) {
-    let cdev = iio.state().cdev.take();
-    match &cdev {
-        Some(cdev) => lastfd_chrdev::cdev_device_del(cdev, iio.dev()),
-        None => lastfd_model::raw::device_del(iio.dev()),
-    }
-    drop(cdev);
-    {
-        let _exists = iio.lock_info();
-        debugfs::unregister(iio);
-        update::disable_all_buffers(iio);
-        let info = iio.0.info.write().take();
-        emit(iio.dev(), || IioEventKind::InfoCleared);
-        let waiters = events::wakeup_eventset(iio) + buffer::wakeup_poll(iio);
-        if waiters != 0 {
-            emit(iio.dev(), || IioEventKind::WaitersWoken { waiters });
-        }
-        drop(info);
-    }
-    buffer::free_sysfs_and_mask(iio);
-}
-
-/// Registers the device and unregisters it when the driver of `dev`, which is to
-/// be its parent, is unbound (`devm_iio_device_register`).
-#[track_caller]
-pub fn devm_iio_device_register(dev: &Device, iio: &IioDev) -> Result {
-    iio_device_register(iio)?;
-    let registered = iio.clone();
-    devm_add_action_or_reset(
-        dev,
-        Action::new(move || iio_device_unregister(&registered)).named("iio_device_unregister"),
-    )
-}
-
-/// The device is in direct mode and stays in it.
-#[must_use = "dropping the claim lets the device leave direct mode"]
-pub struct DirectMode<'a>(#[expect(dead_code, reason = "held, not looked at")] KernelGuard<'a>);
-
-/// Keeps the device in direct mode until the claim is dropped
-/// (`iio_device_claim_direct_mode`). `EBUSY` while a buffer is enabled.
-#[track_caller]
-pub fn iio_device_claim_direct_mode(iio: &IioDev) -> Result<DirectMode<'_>> {
-    let held = iio.lock_mode();
-    if iio_buffer_enabled(iio) {
-        return Err(Errno::EBUSY);
-    }
-    Ok(DirectMode(held))
-}
-
-/// Gives the claim back (`iio_device_release_direct_mode`).
-pub fn iio_device_release_direct_mode(claim: DirectMode<'_>) {
-    drop(claim);
-}
-
-/// The device is in a buffer mode and stays in it.
-#[must_use = "dropping the claim lets the device leave its buffer mode"]
-pub struct BufferMode<'a>(#[expect(dead_code, reason = "held, not looked at")] KernelGuard<'a>);
-
-/// Keeps a buffer enabled until the claim is dropped
-/// (`iio_device_claim_buffer_mode`). `EBUSY` in direct mode.
-#[track_caller]
-pub fn iio_device_claim_buffer_mode(iio: &IioDev) -> Result<BufferMode<'_>> {
-    let held = iio.lock_mode();
-    if !iio_buffer_enabled(iio) {
-        return Err(Errno::EBUSY);
-    }
-    Ok(BufferMode(held))
 }
 
 /// The time for samples and events, in nanoseconds, on the clock chosen in

@@ -42,6 +42,8 @@ struct Queue {
     events: VecDeque<(u64, i64)>,
     /// A read has events set aside: the kernel's read_lock.
     reading: bool,
+    /// Another read waits for that one to end.
+    contended: bool,
     /// Counts resets, so that a read begun before one takes nothing after it.
     generation: u64,
 }
@@ -71,6 +73,7 @@ impl EventInterface {
     pub(crate) fn begin_read(self: &Arc<Self>, bytes: usize) -> Option<Events> {
         let mut queue = self.queue.lock();
         if queue.reading {
+            queue.contended = true;
             return None;
         }
         let count = queue.events.len().min(bytes / EVENT_SIZE);
@@ -109,8 +112,14 @@ impl Events {
 
 impl Drop for Events {
     fn drop(&mut self) {
-        self.interface.queue.lock().reading = false;
-        self.interface.wait.wake_all();
+        let waited_for = {
+            let mut queue = self.interface.queue.lock();
+            queue.reading = false;
+            core::mem::take(&mut queue.contended)
+        };
+        if waited_for {
+            self.interface.wait.wake_all();
+        }
     }
 }
 

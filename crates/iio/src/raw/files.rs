@@ -26,6 +26,25 @@ pub const IIO_BUFFER_GET_FD_IOCTL: u32 = 0xc004_6991;
 /// `_IOW('i', 0x92, int)`.
 const IIO_BUFFER_DMABUF_ATTACH_IOCTL: u32 = 0x4004_6992;
 
+/// The ioctls of IIO, by number.
+const IOCTLS: [(u32, &str); 5] = [
+    (IIO_GET_EVENT_FD_IOCTL, "IIO_GET_EVENT_FD_IOCTL"),
+    (IIO_BUFFER_GET_FD_IOCTL, "IIO_BUFFER_GET_FD_IOCTL"),
+    (
+        IIO_BUFFER_DMABUF_ATTACH_IOCTL,
+        "IIO_BUFFER_DMABUF_ATTACH_IOCTL",
+    ),
+    (0x4004_6993, "IIO_BUFFER_DMABUF_DETACH_IOCTL"),
+    (0x4010_6994, "IIO_BUFFER_DMABUF_ENQUEUE_IOCTL"),
+];
+
+fn ioctl_name(cmd: u32) -> Option<&'static str> {
+    let mut known = IOCTLS.iter();
+    known
+        .find(|(number, _)| *number == cmd)
+        .map(|(_, name)| *name)
+}
+
 /// Who answers ioctls of the character device, in the order they are asked
 /// (`struct iio_ioctl_handler`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,6 +148,10 @@ impl FileOps for IioChrdev {
 
     fn llseek(&self, file: &File, offset: i64, whence: Whence) -> Result<u64> {
         file.noop_llseek(offset, whence)
+    }
+
+    fn ioctl_name(&self, cmd: u32) -> Option<&'static str> {
+        ioctl_name(cmd)
     }
 }
 
@@ -261,6 +284,10 @@ impl FileOps for BufferFile {
 
     fn llseek(&self, file: &File, offset: i64, whence: Whence) -> Result<u64> {
         file.noop_llseek(offset, whence)
+    }
+
+    fn ioctl_name(&self, cmd: u32) -> Option<&'static str> {
+        ioctl_name(cmd)
     }
 }
 
@@ -463,5 +490,9 @@ impl FileOps for EventFile {
 
     fn llseek(&self, file: &File, offset: i64, whence: Whence) -> Result<u64> {
         file.noop_llseek(offset, whence)
+    }
+
+    fn ioctl_name(&self, cmd: u32) -> Option<&'static str> {
+        ioctl_name(cmd)
     }
 }

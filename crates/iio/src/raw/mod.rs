@@ -8,6 +8,7 @@ mod attr_list;
 mod attributes;
 mod buffer;
 mod buffer_attributes;
+mod claim;
 mod core;
 mod debugfs;
 mod device;
@@ -17,6 +18,7 @@ mod info;
 mod lock;
 mod pollfunc;
 mod push;
+mod register;
 mod timer_trigger;
 mod trigger;
 mod trigger_consumer;
@@ -28,12 +30,13 @@ pub use buffer::{
     devm_iio_triggered_buffer_setup_ext, iio_device_attach_buffer, iio_kfifo_allocate,
     iio_triggered_buffer_cleanup, iio_triggered_buffer_setup_ext,
 };
+pub use claim::{
+    BufferMode, DirectMode, iio_device_claim_buffer_mode, iio_device_claim_direct_mode,
+    iio_device_release_direct_mode,
+};
 pub use device::{
-    BufferMode, DirectMode, IioDev, devm_iio_device_alloc, devm_iio_device_register,
-    iio_buffer_enabled, iio_device_alloc, iio_device_claim_buffer_mode,
-    iio_device_claim_direct_mode, iio_device_free, iio_device_get, iio_device_is_registered,
-    iio_device_put, iio_device_register, iio_device_release_direct_mode, iio_device_unregister,
-    iio_get_time_ns,
+    IioDev, devm_iio_device_alloc, iio_buffer_enabled, iio_device_alloc, iio_device_free,
+    iio_device_get, iio_device_is_registered, iio_device_put, iio_get_time_ns,
 };
 pub use events::iio_push_event;
 pub use files::{IIO_BUFFER_GET_FD_IOCTL, IIO_GET_EVENT_FD_IOCTL};
@@ -45,6 +48,7 @@ pub use pollfunc::{
 pub use push::{
     iio_push_to_buffers, iio_push_to_buffers_with_timestamp, iio_push_to_buffers_with_ts_unaligned,
 };
+pub use register::{devm_iio_device_register, iio_device_register, iio_device_unregister};
 pub use timer_trigger::{
     FrequencyFormat, devm_iio_timer_trigger_register, iio_timer_trigger_register,
     iio_timer_trigger_unregister,

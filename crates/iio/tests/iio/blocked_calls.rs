@@ -3,7 +3,7 @@
 
 use core::time::Duration;
 
-use lastfd_chrdev::{OpenFile, OpenFlags, PollMask, PollTable};
+use lastfd_chrdev::{Attempt, OpenFile, OpenFlags, PollMask, PollTable, Process};
 use lastfd_iio::raw::*;
 use lastfd_model::Errno;
 use lastfd_sync::{Arc, Cancel, Ktime, Wake};
@@ -144,4 +144,57 @@ fn a_reader_is_woken_by_samples_and_by_disabling() {
     assert!(!task.is_finished());
     rig.write("buffer/enable", "0").unwrap();
     assert_eq!(task.join().unwrap(), Ok(2));
+}
+
+/// An attempt's outcome: bytes of a reply not yet taken, an error, or a wait.
+fn outcome(attempt: &Attempt<'_>) -> String {
+    match attempt {
+        Attempt::Done(result) => format!("{result:?}"),
+        Attempt::Ready(_) => "reply".into(),
+        Attempt::Wait(_) => "wait".into(),
+    }
+}
+
+#[test]
+fn a_reply_that_nobody_took_leaves_everything_where_it_was() {
+    for (name, get) in DESCRIPTORS {
+        let (rig, _chrdev, file) = held(*get);
+        rig.fire();
+        iio_push_event(&rig.iio(), 1, 2).unwrap();
+        let mut program = Process::new();
+        let arg = program.map(vec![0; 16]);
+        let mut first = file.begin_read(arg, 16);
+        let mut second = file.begin_read(arg, 16);
+        let reply = first.attempt(&mut program);
+        assert_eq!(outcome(&reply), "reply", "{name}");
+        // Meanwhile another reader waits, and is woken when the first is over.
+        let mut other = Process::new();
+        other.map(vec![0; 16]);
+        assert_eq!(outcome(&second.attempt(&mut other)), "wait", "{name}");
+        drop(reply);
+        drop(first);
+        match second.attempt(&mut other) {
+            Attempt::Ready(reply) => assert!(reply.commit() > 0, "{name}"),
+            other => panic!("{name}: {other:?}"),
+        }
+        let now = file.poll(PollMask::IN, Some(Duration::ZERO));
+        assert_eq!(now, PollMask::NONE, "{name}: taken once");
+    }
+}
+
+#[test]
+fn a_reply_begun_before_the_buffer_was_enabled_anew_takes_nothing() {
+    let (rig, _chrdev, file) = held(DESCRIPTORS[0].1);
+    rig.fire();
+    let mut program = Process::new();
+    let arg = program.map(vec![0; 16]);
+    let mut call = file.begin_read(arg, 16);
+    let Attempt::Ready(reply) = call.attempt(&mut program) else {
+        panic!("there is a sample");
+    };
+    rig.write("buffer/enable", "0").unwrap();
+    rig.write("buffer/enable", "1").unwrap();
+    rig.fire();
+    reply.commit();
+    assert_eq!(rig.read("buffer/data_available").unwrap(), "1");
 }

@@ -37,7 +37,7 @@ fn channels(storage: &[(u8, u8)]) -> Vec<ChannelSpec> {
 
 /// Walks byte by byte to the first place where an element of the size may lie.
 fn obvious_place(mut at: usize, size: usize) -> usize {
-    while at % size != 0 {
+    while !at.is_multiple_of(size) {
         at += 1;
     }
     at
