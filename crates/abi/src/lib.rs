@@ -13,6 +13,7 @@
 
 pub mod drm;
 mod ioctl;
+pub mod v4l2;
 
 pub use ioctl::{
     IOC_IN, IOC_OUT, Ioctl, io, ioc, ioc_nr, ioc_size, ioc_type, ior, iow, iowr, name_of,

@@ -6,6 +6,7 @@
 //! `LASTFD_REQUIRE_CLIENTS=1`.
 
 mod compiler;
+mod v4l2;
 
 use compiler::{Check, Header, field, holds, number, size};
 use lastfd_abi::drm::*;
