@@ -8,8 +8,7 @@ use core::fmt;
 use core::panic::Location;
 use core::sync::atomic::Ordering;
 
-use lastfd_sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
-use lastfd_sync::thread;
+use lastfd_sync::atomic::{AtomicBool, AtomicU32};
 use lastfd_sync::{Arc, Mutex, MutexGuard};
 use rustc_hash::FxHashSet;
 
@@ -18,6 +17,7 @@ use super::class::{Class, GlueDirectory};
 use super::devres::DevresList;
 use super::driver::Driver;
 use super::klist::Klist;
+use super::mutex::{KernelGuard, KernelMutex};
 use super::platform::PlatformData;
 use super::sysfs::{AttributeDirectory, AttributeGroup};
 use super::uevent::UeventHook;
@@ -111,7 +111,7 @@ pub(crate) struct DeviceInner {
     id: u64,
     kref: AtomicU32,
     released: AtomicBool,
-    lock: DeviceLock,
+    lock: KernelMutex,
     pub(crate) devres: Mutex<DevresList>,
     pub(crate) attributes: Mutex<AttributeDirectory>,
     /// p->klist_children.
@@ -166,36 +166,6 @@ pub(crate) enum Directory {
     Parent(Device),
     /// A class's directory below the parent.
     Glue(Device, Class),
-}
-
-/// `device_lock`, which knows who holds it.
-struct DeviceLock {
-    mutex: Mutex<()>,
-    /// The holder's task number; 0 is nobody.
-    owner: AtomicU64,
-}
-
-/// A held device lock.
-#[must_use = "dropping the guard unlocks the device"]
-pub struct DeviceLockGuard<'a> {
-    /// None when the calling task had it already: a kernel would hang.
-    held: Option<(MutexGuard<'a, ()>, &'a AtomicU64)>,
-}
-
-impl fmt::Debug for DeviceLockGuard<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DeviceLockGuard")
-            .field("held", &self.held.is_some())
-            .finish()
-    }
-}
-
-impl Drop for DeviceLockGuard<'_> {
-    fn drop(&mut self) {
-        if let Some((_guard, owner)) = &self.held {
-            owner.store(0, Ordering::Relaxed);
-        }
-    }
 }
 
 impl PartialEq for Device {
@@ -482,10 +452,7 @@ pub fn device_initialize(system: &System, spec: DeviceSpec) -> Device {
         id: core.unique(),
         kref: AtomicU32::new(1),
         released: AtomicBool::new(false),
-        lock: DeviceLock {
-            mutex: Mutex::new(()),
-            owner: AtomicU64::new(0),
-        },
+        lock: KernelMutex::new(),
         devres: Mutex::new(DevresList::default()),
         attributes: Mutex::new(AttributeDirectory::default()),
         children: Klist::new(Holder::ParentList),
@@ -640,27 +607,10 @@ pub fn dev_get_platdata(device: &Device) -> Option<DriverData> {
 /// A task that has it already would hang in a kernel; here it gets a splat and
 /// a guard that does nothing.
 #[track_caller]
-pub fn device_lock(device: &Device) -> DeviceLockGuard<'_> {
-    let lock = &device.0.lock;
-    let me = thread::current().0;
-    if lock.owner.load(Ordering::Relaxed) == me {
-        device.0.core.splat(
-            SplatKind::Deadlock,
-            Some(device.device_ref()),
-            "the device lock is taken by the task that holds it",
-        );
-        return DeviceLockGuard { held: None };
-    }
-    let guard = lock.mutex.lock();
-    lock.owner.store(me, Ordering::Relaxed);
-    DeviceLockGuard {
-        held: Some((guard, &lock.owner)),
-    }
-}
-
-impl DeviceLockGuard<'_> {
-    /// Whether the lock was really taken; false when the task had it already.
-    pub fn is_held(&self) -> bool {
-        self.held.is_some()
-    }
+pub fn device_lock(device: &Device) -> KernelGuard<'_> {
+    let name = || Some(device.device_ref());
+    device
+        .0
+        .lock
+        .lock(&device.system(), name, "the device lock")
 }

@@ -19,6 +19,7 @@ mod devtmpfs;
 mod driver;
 mod klist;
 mod kobject;
+mod mutex;
 mod platform;
 mod registry;
 mod root;
@@ -39,11 +40,10 @@ pub use dd::{
 };
 pub use debugfs::{debugfs_create_file, debugfs_list, debugfs_read, debugfs_remove, debugfs_write};
 pub use device::{
-    DevT, Device, DeviceLockGuard, DeviceSpec, DeviceType, DriverData, Release, dev_get_drvdata,
-    dev_get_platdata, dev_name, dev_set_devt, dev_set_drvdata, dev_set_groups, dev_set_name,
-    dev_set_parent, dev_set_platdata, dev_set_release, dev_set_type, device_initialize,
-    device_is_registered, device_lock, get_device, get_device_for, kref_read, no_release,
-    put_device, put_device_for,
+    DevT, Device, DeviceSpec, DeviceType, DriverData, Release, dev_get_drvdata, dev_get_platdata,
+    dev_name, dev_set_devt, dev_set_drvdata, dev_set_groups, dev_set_name, dev_set_parent,
+    dev_set_platdata, dev_set_release, dev_set_type, device_initialize, device_is_registered,
+    device_lock, get_device, get_device_for, kref_read, no_release, put_device, put_device_for,
 };
 pub use devres::{
     Action, ActionKey, Devres, ReleaseId, devm_add_action, devm_add_action_or_reset,
@@ -59,6 +59,7 @@ pub use devres_memory::{
 };
 pub use devtmpfs::{DevNode, alloc_chrdev_region, unregister_chrdev_region};
 pub use driver::{Driver, Probe, Remove, driver_register, driver_unregister};
+pub use mutex::{KernelGuard, KernelMutex};
 pub(crate) use platform::platform_bus_init;
 pub use platform::{
     PlatformId, platform_bus, platform_device_add, platform_device_alloc, platform_device_del,
