@@ -31,18 +31,22 @@ use crate::test::Status;
 #[derive(Debug)]
 pub struct Ktap<W> {
     out: W,
+    /// The suite that runs.
+    suite: String,
 }
 
 impl<W: Write> Ktap<W> {
     /// Writes to `out`, a line at a time.
     pub fn new(out: W) -> Ktap<W> {
-        Ktap { out }
+        Ktap {
+            out,
+            suite: String::new(),
+        }
     }
 
     /// kunit_print_ok_not_ok.
-    fn result(&mut self, indent: &str, outcome: &Outcome) -> io::Result<()> {
+    fn result(&mut self, indent: &str, name: &str, outcome: &Outcome) -> io::Result<()> {
         let (status, number) = (outcome.status, outcome.number);
-        let name = name(&outcome.name);
         write!(self.out, "{indent}{status} {number} {name}")?;
         if status == Status::Skipped {
             write!(self.out, " # SKIP {}", one_line(&outcome.comment))?;
@@ -74,6 +78,7 @@ impl<W: Write> Reporter for Ktap<W> {
     }
 
     fn suite_begins(&mut self, suite: &Suite) -> io::Result<()> {
+        suite.name.clone_into(&mut self.suite);
         writeln!(self.out, "    KTAP version 1")?;
         writeln!(self.out, "    # Subtest: {}", name(&suite.name))?;
         suite_attributes(&mut self.out, "    ", suite)?;
@@ -94,25 +99,28 @@ impl<W: Write> Reporter for Ktap<W> {
     fn case_begins(&mut self, case: &Case, params: bool) -> io::Result<()> {
         if params {
             writeln!(self.out, "        KTAP version 1")?;
-            writeln!(self.out, "        # Subtest: {}", name(&case.name))?;
+            let name = child_name(&self.suite, &case.name);
+            writeln!(self.out, "        # Subtest: {name}")?;
         }
         Ok(())
     }
 
-    fn param_ends(&mut self, _case: &Case, outcome: &Outcome) -> io::Result<()> {
-        self.result("        ", outcome)
+    fn param_ends(&mut self, case: &Case, outcome: &Outcome) -> io::Result<()> {
+        let parent = child_name(&self.suite, &case.name);
+        self.result("        ", &child_name(&parent, &outcome.name), outcome)
     }
 
     fn case_ends(&mut self, case: &Case, outcome: &Outcome) -> io::Result<()> {
         case_attributes(&mut self.out, "    ", case)?;
         self.stats("    ", &name(&case.name), outcome.stats)?;
-        self.result("    ", outcome)
+        let name = child_name(&self.suite, &case.name);
+        self.result("    ", &name, outcome)
     }
 
     fn suite_ends(&mut self, suite: &Suite, outcome: &Outcome, total: Stats) -> io::Result<()> {
         self.stats("", &name(&suite.name), outcome.stats)?;
         self.stats("", "Totals", total)?;
-        self.result("", outcome)
+        self.result("", &name(&suite.name), outcome)
     }
 
     fn run_ends(&mut self, _total: Stats) -> io::Result<()> {
@@ -161,19 +169,52 @@ fn case_attributes(out: &mut impl Write, indent: &str, case: &Case) -> io::Resul
     Ok(())
 }
 
-/// A name that a parser can read back: it has no `#` and is one line.
+/// A name that the kernel's parser reads back as it was, which would not do
+/// with a `#`, a line's end, a dash or blanks around it, or its own words.
 fn name(name: &str) -> Cow<'_, str> {
     let bad = |c: char| c == '#' || c.is_control();
-    match name.contains(bad) {
-        true => Cow::Owned(name.replace(bad, "_")),
-        false => Cow::Borrowed(name),
+    let readable = !name.is_empty()
+        && !name.contains(bad)
+        && name.trim() == name
+        && !name.starts_with("- ")
+        && !is_header(name)
+        && !ends_the_log(name);
+    if readable {
+        return Cow::Borrowed(name);
+    }
+    let name = tamed(name).replace(bad, "_");
+    let name = name.trim();
+    Cow::Owned(match name {
+        "" => "unnamed".to_owned(),
+        name if is_header(name) => name.replacen("Subtest", "Subtest_", 1),
+        name => match name.strip_prefix("- ") {
+            Some(rest) => format!("_ {rest}"),
+            None => name.to_owned(),
+        },
+    })
+}
+
+/// Whether a diagnostic of that name would be taken for a header.
+fn is_header(name: &str) -> bool {
+    let rest = name.strip_prefix("Subtest");
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
+}
+
+/// A name below another. The parser takes a child of its parent's name for the
+/// parent's own result.
+fn child_name<'a>(parent: &str, child: &'a str) -> Cow<'a, str> {
+    let child = name(child);
+    match child == name(parent) {
+        true => Cow::Owned(format!("{child}_")),
+        false => child,
     }
 }
 
+/// A text on one line.
 fn one_line(text: &str) -> Cow<'_, str> {
     match text.contains(char::is_control) {
-        true => Cow::Owned(text.replace(char::is_control, " ")),
-        false => Cow::Borrowed(text),
+        true => Cow::Owned(tamed(text).replace(char::is_control, " ")),
+        false => tamed(text),
     }
 }
 
@@ -181,23 +222,35 @@ fn one_line(text: &str) -> Cow<'_, str> {
 fn control_free(line: &str) -> Cow<'_, str> {
     let bad = |c: char| c.is_control() && c != '\t';
     match line.contains(bad) {
-        true => Cow::Owned(line.replace(bad, "?")),
-        false => Cow::Borrowed(line),
+        true => Cow::Owned(tamed(line).replace(bad, "?")),
+        false => tamed(line),
     }
+}
+
+/// What a kernel says last, after which the parser stops wherever it stands.
+const LAST_WORDS: [&str; 3] = [
+    "List of all partitions:",
+    "Kernel panic - not syncing: VFS:",
+    "reboot: System halted",
+];
+
+fn ends_the_log(text: &str) -> bool {
+    LAST_WORDS.iter().any(|words| text.contains(words))
+}
+
+/// The text without a kernel's last words.
+fn tamed(text: &str) -> Cow<'_, str> {
+    if !ends_the_log(text) {
+        return Cow::Borrowed(text);
+    }
+    let tame = |text: String, words: &&str| text.replace(words, &words.replace(' ', "_"));
+    Cow::Owned(LAST_WORDS.iter().fold(text.to_owned(), tame))
 }
 
 /// Whether a parser would take the line for more than a log's.
 fn is_ktap(line: &str) -> bool {
     let line = line.trim_start();
-    [
-        "ok ",
-        "not ok ",
-        "KTAP version",
-        "TAP version",
-        "1..",
-        "# ",
-        "Bail out",
-    ]
-    .iter()
-    .any(|start| line.starts_with(start))
+    ["ok ", "not ok ", "KTAP version", "TAP version", "1..", "# "]
+        .iter()
+        .any(|start| line.starts_with(start))
 }

@@ -1,5 +1,6 @@
 //! Runs of suites: what they do, and what they print.
 
+mod any_words;
 mod checks;
 mod filters;
 mod leftovers;

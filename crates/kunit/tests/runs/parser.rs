@@ -78,6 +78,7 @@ fn mixed() -> Vec<Suite> {
 /// Names and logs that could be taken for results.
 fn hostile() -> Vec<Suite> {
     let params = vec![
+        Param::new("params", ()),
         Param::new("with # in it", ()),
         Param::new("ok 1 x\nnot ok 2 y", ()),
     ];
@@ -92,6 +93,13 @@ fn hostile() -> Vec<Suite> {
                 kunit_device_register(test, "kd").unwrap();
             }))
             .case(Case::new("skips", skips_oddly))
+            .case(Case::new("odd # names", |_| {}))
+            .case(Case::new("- dash ", skips))
+            .case(Case::new("Subtest", |test| {
+                kunit_info!(test, "looks like a header");
+                kunit_info!(test, "[    1.2] reboot: System halted");
+            }))
+            .case(Case::new("", skips))
             .case(Case::new("params", |_| {}).params(params)),
     ]
 }
@@ -136,7 +144,7 @@ fn path(name: &str, ending: &str) -> String {
 }
 
 /// The parser's last line without the time it took, and how it ended.
-fn ask(kunit_py: &str, ktap: &str) -> String {
+pub(super) fn ask(kunit_py: &str, ktap: &str) -> String {
     use std::io::Write;
     let mut parser = Command::new("python3")
         .args([kunit_py, "parse"])
@@ -159,6 +167,19 @@ fn ask(kunit_py: &str, ktap: &str) -> String {
     let summary: Vec<_> = summary.map(strip_colour).collect();
     let end = format!("exit status {}", output.status.code().unwrap());
     [complaints, summary, vec![end]].concat().join("\n") + "\n"
+}
+
+/// How the parser sums up what we counted.
+pub(super) fn summary(stats: Stats) -> String {
+    let Stats {
+        passed,
+        failed,
+        skipped,
+    } = stats;
+    let counts = [("passed", passed), ("failed", failed), ("skipped", skipped)];
+    let counts = counts.iter().filter(|(_, n)| *n > 0);
+    let counts: Vec<_> = counts.map(|(word, n)| format!("{word}: {n}")).collect();
+    format!("Ran {} tests: {}", stats.total(), counts.join(", "))
 }
 
 fn strip_colour(line: &str) -> String {
@@ -188,16 +209,7 @@ fn the_kernels_parser_reads_our_output_without_error_and_counts_as_we_do() {
             assert_eq!(verdict, recorded, "{name}.verdict");
         }
         assert!(!recorded.contains("[ERROR]"), "{recorded}");
-        let Stats {
-            passed,
-            failed,
-            skipped,
-        } = stats;
-        let counts = [("passed", passed), ("failed", failed), ("skipped", skipped)];
-        let counts = counts.iter().filter(|(_, n)| *n > 0);
-        let counts: Vec<_> = counts.map(|(word, n)| format!("{word}: {n}")).collect();
-        let total = stats.total();
-        let summary = format!("Ran {total} tests: {}", counts.join(", "));
+        let summary = summary(stats);
         assert!(recorded.contains(&summary), "{name}: {summary}\n{recorded}");
     }
 }
