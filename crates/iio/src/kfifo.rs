@@ -6,6 +6,9 @@
 
 use lastfd_model::{Errno, Result};
 
+/// The most `kmalloc` gives: 2^10 pages of 4 KiB (`include/linux/slab.h`).
+pub(crate) const KMALLOC_MAX_SIZE: usize = 4 << 20;
+
 /// The FIFO. Indices run on and wrap; their difference is the fill.
 #[derive(Debug, Default)]
 pub(crate) struct Kfifo {
@@ -42,7 +45,8 @@ impl Kfifo {
     }
 
     /// Makes room for `length` elements of `element` bytes, all it held is gone.
-    /// `EINVAL` for nothing, or more than an unsigned int counts.
+    /// `EINVAL` for nothing, or more than an unsigned int counts; `ENOMEM` for
+    /// more than the kernel gives in one piece.
     // kfifo_buf.c: __iio_allocate_kfifo
     pub(crate) fn allocate(&mut self, element: usize, length: u32) -> Result {
         self.free();
@@ -55,10 +59,10 @@ impl Kfifo {
             return Err(Errno::EINVAL);
         }
         let bytes = bytes as usize;
-        self.data
-            .try_reserve_exact(bytes)
-            .map_err(|_| Errno::ENOMEM)?;
-        self.data.resize(bytes, 0);
+        if bytes > KMALLOC_MAX_SIZE {
+            return Err(Errno::ENOMEM);
+        }
+        self.data = vec![0; bytes];
         self.element = element;
         self.mask = (size - 1) as u32;
         Ok(())
@@ -170,6 +174,9 @@ mod tests {
         assert_eq!(fifo.allocate(4, 1), Err(Errno::EINVAL));
         assert_eq!(fifo.allocate(16, 1 << 28), Err(Errno::EINVAL));
         assert_eq!(fifo.allocate(16, u32::MAX), Err(Errno::EINVAL));
+        assert_eq!(fifo.allocate(16, 1 << 19), Err(Errno::ENOMEM));
+        assert_eq!(fifo.allocate(16, 1 << 18), Ok(()));
+        assert_eq!(fifo.allocate(16, 1 << 19), Err(Errno::ENOMEM));
         assert!(!fifo.is_initialized());
     }
 

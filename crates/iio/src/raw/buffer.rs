@@ -19,7 +19,7 @@ use super::device::IioDev;
 use super::files::IioHandler;
 use super::info::IioBufferSetupOps;
 use super::pollfunc::{IioPollFunc, PollHandler};
-use crate::kfifo::{Kfifo, Peeked};
+use crate::kfifo::{KMALLOC_MAX_SIZE, Kfifo, Peeked};
 use crate::layout::{Demux, ScanMask};
 use crate::types::Modes;
 
@@ -480,6 +480,11 @@ pub(crate) fn alloc_sysfs_and_mask(iio: &IioDev) -> Result {
                 format!("Channel {} does not fit its storage", channel.scan_index),
             );
         })?;
+    }
+    let bits = channels.iter().map(|channel| channel.scan_index).max();
+    if bits.is_some_and(|last| i64::from(last) >= 8 * KMALLOC_MAX_SIZE as i64) {
+        // The kernel asks for the whole mask in one piece.
+        return Err(Errno::ENOMEM);
     }
     for (index, buffer) in buffers.iter().enumerate() {
         buffer_attributes::register(iio, buffer, index)?;

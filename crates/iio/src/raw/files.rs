@@ -496,3 +496,27 @@ impl FileOps for EventFile {
         ioctl_name(cmd)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::IOCTLS;
+
+    /// `_IOC` of `include/uapi/asm-generic/ioctl.h`.
+    const fn ioc(direction: u32, number: u32, size: u32) -> u32 {
+        direction << 30 | size << 16 | (b'i' as u32) << 8 | number
+    }
+
+    #[test]
+    fn the_ioctl_numbers_are_those_of_the_headers() {
+        const WRITE: u32 = 1;
+        const READ: u32 = 2;
+        let expected = [
+            ioc(READ, 0x90, 4),
+            ioc(READ | WRITE, 0x91, 4),
+            ioc(WRITE, 0x92, 4),
+            ioc(WRITE, 0x93, 4),
+            ioc(WRITE, 0x94, 16),
+        ];
+        assert_eq!(IOCTLS.map(|(number, _)| number), expected);
+    }
+}

@@ -98,6 +98,20 @@ fn a_full_buffer_keeps_the_oldest_and_holds_a_power_of_two() {
 }
 
 #[test]
+fn a_length_that_no_memory_is_left_for_is_refused_when_it_is_enabled() {
+    let rig = Rig::new(software);
+    rig.write("scan_elements/in_voltage0_en", "1").unwrap();
+    for (length, answer) in [
+        ("4294967295", Err(Errno::EINVAL)),
+        ("4194304", Err(Errno::ENOMEM)),
+        ("2097152", Ok(1)),
+    ] {
+        assert_eq!(rig.write("buffer/length", length), Ok(length.len()));
+        assert_eq!(rig.write("buffer/enable", "1"), answer, "{length}");
+    }
+}
+
+#[test]
 fn enabling_again_forgets_what_was_left() {
     let rig = Rig::new(software);
     rig.write("scan_elements/in_voltage0_en", "1").unwrap();

@@ -43,6 +43,17 @@ fn what_the_kernel_refuses_is_refused_and_nothing_is_left() {
             Errno::EINVAL,
         ),
         (
+            "a scan index beyond all memory",
+            |iio| {
+                iio_device_attach_buffer(iio, &iio_kfifo_allocate()).unwrap();
+                iio.set_channels([ChannelSpec {
+                    scan_index: i32::MAX,
+                    ..voltage(0)
+                }]);
+            },
+            Errno::ENOMEM,
+        ),
+        (
             "labels beside an extend name",
             |iio| {
                 iio.set_info(IioInfo {
