@@ -89,6 +89,7 @@ errnos! {
     EOVERFLOW = 75, "Value too large for defined data type";
     EOPNOTSUPP = 95, "Operation not supported";
     ETIMEDOUT = 110, "Connection timed out";
+    EREMOTEIO = 121, "Remote I/O error";
     ECANCELED = 125, "Operation canceled";
     EPROBE_DEFER = 517, "Driver requests probe retry";
 }
