@@ -11,6 +11,7 @@
 //! member of its own (`pad`), zero when we write it, passed over when we read.
 #![deny(unsafe_code)]
 
+pub mod cec;
 pub mod drm;
 mod ioctl;
 pub mod v4l2;

@@ -9,6 +9,7 @@ mod compiler;
 mod v4l2;
 
 use compiler::{Check, Header, field, holds, number, size};
+use lastfd_abi::cec;
 use lastfd_abi::drm::*;
 
 #[test]
@@ -112,4 +113,70 @@ fn drm_is_laid_out_as_in_the_headers() {
     }
     // libdrm's copy of the headers, where the distribution leaves them out of its own.
     holds(&[Header::any(&["drm/drm.h", "libdrm/drm.h"])], &checks);
+}
+
+#[test]
+fn cec_is_laid_out_as_in_the_headers() {
+    use cec::*;
+    let mut checks = Vec::new();
+    for ioctl in CEC_IOCTLS {
+        checks.push(number(ioctl.name, u64::from(ioctl.cmd)));
+    }
+    for (name, value) in CEC_NUMBERS {
+        checks.push(number(name, u64::from(*value)));
+    }
+    for (name, value) in CEC_BYTES {
+        checks.push(number(name, u64::from(*value)));
+    }
+    checks.push(number(
+        "CEC_PHYS_ADDR_INVALID",
+        u64::from(CEC_PHYS_ADDR_INVALID),
+    ));
+    checks.push(number("CEC_MAX_MSG_SIZE", CEC_MAX_MSG_SIZE as u64));
+    checks.push(number("CEC_MAX_LOG_ADDRS", CEC_MAX_LOG_ADDRS as u64));
+    macro_rules! layout {
+        ($($rust:ident = $c:literal { $($field:ident $(= $c_field:literal)?),* })*) => {$(
+            checks.push(size($c, size_of::<$rust>()));
+            $(checks.push(field(
+                $c,
+                layout!(@name $field $($c_field)?),
+                core::mem::offset_of!($rust, $field),
+            ));)*
+        )*};
+        (@name $field:ident $c_field:literal) => { $c_field };
+        (@name $field:ident) => { stringify!($field) };
+    }
+    layout! {
+        CecMsg = "struct cec_msg" {
+            tx_ts, rx_ts, len, timeout, sequence, flags, msg, reply, rx_status, tx_status,
+            tx_arb_lost_cnt, tx_nack_cnt, tx_low_drive_cnt, tx_error_cnt
+        }
+        CecCaps = "struct cec_caps" {
+            driver, name, available_log_addrs, capabilities, version
+        }
+        CecLogAddrs = "struct cec_log_addrs" {
+            log_addr, log_addr_mask, cec_version, num_log_addrs, vendor_id, flags, osd_name,
+            primary_device_type, log_addr_type, all_device_types, features
+        }
+        CecConnectorInfo = "struct cec_connector_info" { type_ = "type", raw }
+        CecEvent = "struct cec_event" { ts, event, flags, raw }
+    }
+    for (member, at) in [
+        ("phys_addr", 0),
+        ("log_addr_mask", 2),
+        ("have_conn_info", 4),
+    ] {
+        // Read out of the words by CecEvent::state_change.
+        checks.push(Check {
+            expression: format!("offsetof(struct cec_event, state_change.{member})"),
+            needs: None,
+            value: (core::mem::offset_of!(CecEvent, raw) + at) as u64,
+        });
+    }
+    // linux/cec.h leaves it to its user to include what _IOWR comes from.
+    let headers = [
+        Header::any(&["linux/ioctl.h"]),
+        Header::any(&["linux/cec.h"]),
+    ];
+    holds(&headers, &checks);
 }
