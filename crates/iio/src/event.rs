@@ -60,6 +60,12 @@ pub enum IioEventKind {
         /// Its code.
         code: u64,
     },
+    /// Linux itself would have gone wrong here: a finding, and nobody's fault
+    /// but the kernel's.
+    KernelGap {
+        /// What it does.
+        what: &'static str,
+    },
     /// An event found no room in that queue.
     EventDropped {
         /// Its code.
@@ -94,6 +100,7 @@ impl fmt::Display for IioEvent {
             IioEventKind::SampleDropped { buffer } => {
                 write!(f, "{device}: buffer {buffer} full, sample dropped")
             }
+            IioEventKind::KernelGap { what } => write!(f, "{device}: kernel gap: {what}"),
             IioEventKind::EventPushed { code } => write!(f, "{device}: event {code:#018x}"),
             IioEventKind::EventDropped { code } => {
                 write!(f, "{device}: event {code:#018x} dropped")

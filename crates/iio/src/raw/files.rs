@@ -11,13 +11,13 @@ use lastfd_chrdev::{
     File, FileOps, Ioctl, OpSet, OpenFlags, PollMask, PollTable, Read, Try, Whence, Write,
     anon_inode_getfile,
 };
-use lastfd_model::event::SplatKind;
-use lastfd_model::{Errno, EventKind, Result};
+use lastfd_model::{Errno, Result};
 use lastfd_sync::Arc;
 
 use super::buffer::{Access, BeginRead, Direction, IioBuffer};
 use super::device::{IioDev, WeakIioDev, iio_device_get, iio_device_put};
 use super::events::{EVENT_SIZE, EventInterface};
+use crate::event::{IioEventKind, emit};
 
 /// Gives a descriptor of the events: `_IOR('i', 0x90, int)`.
 pub const IIO_GET_EVENT_FD_IOCTL: u32 = 0x8004_6990;
@@ -372,13 +372,8 @@ fn flush(iio: &IioDev, samples: usize) -> usize {
     let Some(info) = iio.info() else {
         // The kernel looked at the callbacks just before, without a lock, and
         // follows a null pointer now.
-        let device = iio.dev().device_ref();
-        iio.system().emit(|| EventKind::Splat {
-            kind: SplatKind::UseAfterFree,
-            device: Some(device),
-            text: "a read flushes the hardware's FIFO through callbacks that unregister took away \
-                   (a gap of the kernel's own)"
-                .into(),
+        emit(iio.dev(), || IioEventKind::KernelGap {
+            what: "a read flushes the hardware's FIFO through callbacks that unregister took away",
         });
         return 0;
     };

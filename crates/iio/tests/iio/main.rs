@@ -4,6 +4,7 @@ mod attributes;
 mod blocked_calls;
 mod buffers;
 mod events;
+mod explored;
 mod kernel_traces;
 mod layout;
 mod registration;
