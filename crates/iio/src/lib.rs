@@ -16,6 +16,7 @@ mod builder;
 mod channel;
 mod driver;
 mod event;
+pub mod gts;
 mod kfifo;
 mod layout;
 mod naming;

@@ -2,10 +2,10 @@
 //!
 //! Follows `iio_device_claim_direct_mode` of `drivers/iio/industrialio-core.c`.
 
+use lastfd_model::raw::KernelGuard;
 use lastfd_model::{Errno, Result};
 
 use super::device::{IioDev, iio_buffer_enabled};
-use super::lock::KernelGuard;
 
 /// The device is in direct mode and stays in it.
 #[must_use = "dropping the claim lets the device leave direct mode"]

@@ -8,8 +8,9 @@ use core::sync::atomic::Ordering;
 
 use lastfd_chrdev::Cdev;
 use lastfd_model::raw::{
-    Action, AttributeGroup, DevMem, Device, DeviceSpec, DeviceType, device_initialize,
-    device_is_registered, devm_add_action_or_reset, get_device_for, put_device, put_device_for,
+    Action, AttributeGroup, DevMem, Device, DeviceSpec, DeviceType, KernelGuard, KernelMutex,
+    device_initialize, device_is_registered, devm_add_action_or_reset, get_device_for, put_device,
+    put_device_for,
 };
 use lastfd_model::{Errno, Result, System};
 use lastfd_sync::atomic::AtomicBool;
@@ -22,7 +23,6 @@ use super::debugfs;
 use super::events::EventInterface;
 use super::files::IioHandler;
 use super::info::{IioBufferSetupOps, IioInfo};
-use super::lock::{KernelGuard, KernelMutex};
 use super::pollfunc::IioPollFunc;
 use super::trigger::{IioTrigger, iio_trigger_put};
 use crate::channel::ChannelSpec;
@@ -273,13 +273,18 @@ impl IioDev {
     }
 
     #[track_caller]
+    fn lock<'a>(&'a self, mutex: &'a KernelMutex, name: &str) -> KernelGuard<'a> {
+        mutex.lock(&self.system(), || Some(self.0.dev.device_ref()), name)
+    }
+
+    #[track_caller]
     pub(crate) fn lock_mode(&self) -> KernelGuard<'_> {
-        self.0.mlock.lock(&self.0.dev, "mlock")
+        self.lock(&self.0.mlock, "mlock")
     }
 
     #[track_caller]
     pub(crate) fn lock_info(&self) -> KernelGuard<'_> {
-        self.0.info_exist_lock.lock(&self.0.dev, "info_exist_lock")
+        self.lock(&self.0.info_exist_lock, "info_exist_lock")
     }
 
     pub(crate) fn add_group(&self, group: AttributeGroup) -> Result {

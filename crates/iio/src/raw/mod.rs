@@ -15,7 +15,6 @@ mod device;
 mod events;
 mod files;
 mod info;
-mod lock;
 mod pollfunc;
 mod push;
 mod register;

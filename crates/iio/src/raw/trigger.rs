@@ -7,9 +7,9 @@ use core::fmt;
 use core::sync::atomic::Ordering;
 
 use lastfd_model::raw::{
-    Action, Attribute, AttributeGroup, Device, DeviceSpec, DeviceType, dev_set_groups,
-    dev_set_name, device_add, device_del, device_initialize, devm_add_action_or_reset,
-    get_device_for, put_device, put_device_for,
+    Action, Attribute, AttributeGroup, Device, DeviceSpec, DeviceType, KernelGuard, KernelMutex,
+    dev_set_groups, dev_set_name, device_add, device_del, device_initialize,
+    devm_add_action_or_reset, get_device_for, put_device, put_device_for,
 };
 use lastfd_model::{Errno, Result, System};
 use lastfd_sync::atomic::{AtomicBool, AtomicU32};
@@ -18,7 +18,6 @@ use lastfd_sync::{Arc, Mutex, OnceLock, Weak};
 use super::core::IioCore;
 use super::device::IioDev;
 use super::info::{IioTriggerOps, ValidateDevice};
-use super::lock::KernelMutex;
 use super::pollfunc::IioPollFunc;
 use crate::event::{IioEventKind, emit, message};
 use crate::text::sysfs_streq;
@@ -132,8 +131,16 @@ impl IioTrigger {
     pub(crate) fn put_line(&self, line: usize) {
         let line = &self.0.lines[line];
         let gone = line.consumer.lock().take();
-        drop(line.running.lock(&self.0.dev, "the trigger's interrupt"));
+        drop(self.wait_for(line));
         drop(gone);
+    }
+
+    /// Waits for the handlers of a line, and keeps them from running.
+    fn wait_for<'a>(&self, line: &'a Line) -> KernelGuard<'a> {
+        let device = || Some(self.0.dev.device_ref());
+        let system = self.0.dev.system();
+        line.running
+            .lock(&system, device, "the trigger's interrupt")
     }
 
     pub(crate) fn set_state(&self, on: bool) -> Result {
@@ -330,7 +337,7 @@ pub fn iio_trigger_poll(trigger: &IioTrigger) {
         consumers: trigger.consumers(),
     });
     for line in &inner.lines {
-        let running = line.running.lock(&inner.dev, "the trigger's interrupt");
+        let running = trigger.wait_for(line);
         let consumer = line.consumer.lock().clone();
         let finished = consumer.is_some_and(|consumer| consumer.run());
         drop(running);
