@@ -12,8 +12,8 @@ type Key = (Holding, Option<u64>, String, Option<(String, u32, u32)>);
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Inventory {
     lines: BTreeMap<Key, Vec<LedgerLine>>,
-    buses: BTreeSet<String>,
-    /// With the bus they are on.
+    /// With the bus they are on. Buses themselves come with the frameworks,
+    /// when they are first used.
     drivers: BTreeSet<(String, String)>,
 }
 
@@ -33,7 +33,6 @@ impl Inventory {
         });
         Inventory {
             drivers: drivers.collect(),
-            buses: buses.iter().map(|bus| bus.name().to_string()).collect(),
             lines,
         }
     }
@@ -52,10 +51,8 @@ impl Inventory {
             true => left.iter().map(ToString::to_string).collect(),
             false => culprits.iter().map(ToString::to_string).collect(),
         };
-        let buses = self.buses.difference(&before.buses);
         let drivers = self.drivers.difference(&before.drivers);
         told.into_iter()
-            .chain(buses.map(|bus| format!("bus {bus}")))
             .chain(drivers.map(|(bus, driver)| format!("driver {driver} on bus {bus}")))
             .collect()
     }

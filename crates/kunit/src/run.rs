@@ -238,33 +238,47 @@ impl SuiteRun<'_> {
 
     /// Runs the suite's exit, and looks for what the suite left.
     fn end_world(&mut self) -> io::Result<()> {
-        let suite = self.suite;
         let Some(world) = self.world.take() else {
             return Ok(());
         };
-        let mut said = Vec::new();
-        if let Some(exit) = &suite.suite_exit {
-            let (exit, system) = (Arc::clone(exit), world.system.clone());
-            let limit = suite.timeout.unwrap_or(self.runner.timeout);
-            let ended = world.threads.run(Which::Body, limit, move || exit(&system));
-            if !matches!(ended, Ended::Done) {
-                said.push(format!(
-                    "the suite's exit failed ({}){}",
-                    ended.code(),
-                    ended.explanation()
-                ));
-            }
-        }
+        let mut said: Vec<String> = self.suite_exit(&world).into_iter().collect();
         let left = Inventory::of(&world.system).since(&world.bare);
-        said.extend(
-            left.iter()
-                .map(|what| format!("left behind by the suite: {what}")),
-        );
-        let splats = world.splats.take();
-        said.extend(splats.iter().map(ToString::to_string));
-        for text in &said {
+        let left = left
+            .iter()
+            .map(|what| format!("left behind by the suite: {what}"));
+        said.extend(left);
+        said.extend(world.splats.take().iter().map(ToString::to_string));
+        self.spoil(&said)
+    }
+
+    /// A case left something behind: the cases to come get another System. The
+    /// old one is sound, so the suite's exit may run.
+    fn replace_world(&mut self) -> io::Result<()> {
+        let Some(world) = self.world.take() else {
+            return Ok(());
+        };
+        let said: Vec<String> = self.suite_exit(&world).into_iter().collect();
+        // A thread that was left behind may end now.
+        world.system.waits().cancel();
+        self.spoil(&said)
+    }
+
+    /// Runs the suite's exit, and gives what went wrong in it.
+    fn suite_exit(&self, world: &World) -> Option<String> {
+        let exit = Arc::clone(self.suite.suite_exit.as_ref()?);
+        let system = world.system.clone();
+        let limit = self.suite.timeout.unwrap_or(self.runner.timeout);
+        let ended = world.threads.run(Which::Body, limit, move || exit(&system));
+        let (code, why) = (ended.code(), ended.explanation());
+        let failed = !matches!(ended, Ended::Done);
+        failed.then(|| format!("the suite's exit failed ({code}){why}"))
+    }
+
+    /// Fails the suite for what went wrong around its cases, if something did.
+    fn spoil(&mut self, said: &[String]) -> io::Result<()> {
+        for text in said {
             self.spoilt = true;
-            self.reporter.log(&suite.name, text)?;
+            self.reporter.log(&self.suite.name, text)?;
         }
         Ok(())
     }
@@ -368,26 +382,11 @@ impl SuiteRun<'_> {
             self.reporter.log(&case.name, &text)?;
         }
         match fate {
-            Fate::Sound if left_behind => self.spoilt_world(),
+            Fate::Sound if left_behind => self.replace_world()?,
             Fate::Sound => {}
             Fate::Cancelled | Fate::Stuck => self.world = None,
         }
         Ok(test)
-    }
-
-    /// The cases to come get another System. The old one is sound: the suite's
-    /// exit may run.
-    fn spoilt_world(&mut self) {
-        let Some(world) = self.world.take() else {
-            return;
-        };
-        if let Some(exit) = &self.suite.suite_exit {
-            let (exit, system) = (Arc::clone(exit), world.system.clone());
-            let limit = self.suite.timeout.unwrap_or(self.runner.timeout);
-            world.threads.run(Which::Body, limit, move || exit(&system));
-        }
-        // A thread that was left behind may end now.
-        world.system.waits().cancel();
     }
 
     /// kunit_run_case_catch_errors.

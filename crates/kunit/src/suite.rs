@@ -258,7 +258,8 @@ impl Suite {
         self
     }
 
-    /// Runs once, after the last case, if `suite_init` did not fail.
+    /// Runs once, after the last case, if `suite_init` did not fail. In a
+    /// System that is set aside because a case took too long it does not run.
     #[must_use]
     pub fn suite_exit(mut self, exit: impl Fn(&System) + Send + Sync + 'static) -> Suite {
         self.suite_exit = Some(Arc::new(exit));

@@ -294,3 +294,15 @@ fn one_system_serves_all_cases_of_a_suite_and_no_other() {
     let expected = ["a finds None", "b finds Some(\"a\")", "c finds None"];
     assert_eq!(notes.taken(), expected);
 }
+
+#[test]
+fn a_suites_exit_that_panics_fails_the_suite() {
+    let suite = Suite::new("s")
+        .suite_exit(|_| std::panic::resume_unwind(Box::new("at the end")))
+        .case(Case::new("c", |_| {}));
+    let output = ktap(&[suite]);
+    lines_with(&output, "# s: the suite's exit failed (-4)");
+    assert!(output.contains("panicked: at the end"), "{output}");
+    assert!(output.contains("    ok 1 c\n"), "{output}");
+    assert!(output.ends_with("not ok 1 s\n"), "{output}");
+}

@@ -2,6 +2,7 @@
 
 mod any_words;
 mod checks;
+mod explored;
 mod filters;
 mod leftovers;
 mod lifecycle;
