@@ -103,6 +103,11 @@ pub fn drm_crtc_init(dev: &DrmDevice, funcs: DrmCrtcFuncs) -> Result<DrmCrtc> {
     Ok(crtc)
 }
 
+/// The device's CRTCs, by number (`drm_for_each_crtc`).
+pub fn drm_crtcs(dev: &DrmDevice) -> Vec<DrmCrtc> {
+    dev.vblank().crtcs()
+}
+
 /// A vblank source on the System's clock, as vkms has one in a timer.
 struct Source {
     timer: OnceLock<Timer>,
@@ -124,7 +129,6 @@ pub fn drm_crtc_init_simulated(dev: &DrmDevice, frame: Duration) -> Result<DrmCr
         due: Mutex::new(Ktime::default()),
         frame,
     });
-    let clock = dev.system().clock().clone();
     let (on, off, at) = (source.clone(), source.clone(), source.clone());
     let funcs = DrmCrtcFuncs {
         // vkms_crtc.c: vkms_enable_vblank
@@ -141,19 +145,18 @@ pub fn drm_crtc_init_simulated(dev: &DrmDevice, frame: Duration) -> Result<DrmCr
         })),
         // vkms_crtc.c: vkms_get_vblank_timestamp
         get_vblank_timestamp: Some({
-            let clock = WeakClock(dev.downgrade());
+            let weak = dev.downgrade();
             Arc::new(move |_, enabled| match enabled {
                 true => {
                     let due = at.due.lock().since_start();
                     let last = due.saturating_sub(at.frame);
                     Some(Ktime::default().after(last))
                 }
-                false => clock.now(),
+                false => Some(weak.upgrade()?.system().clock().now()),
             })
         }),
         frame,
     };
-    drop(clock);
     let crtc = drm_crtc_init(dev, funcs)?;
     let timer = {
         let (source, crtc) = (Arc::downgrade(&source), crtc.clone());
@@ -180,15 +183,6 @@ pub fn drm_crtc_init_simulated(dev: &DrmDevice, frame: Duration) -> Result<DrmCr
         }),
     )?;
     Ok(crtc)
-}
-
-/// The clock of a device that may be gone.
-struct WeakClock(WeakDrmDevice);
-
-impl WeakClock {
-    fn now(&self) -> Option<Ktime> {
-        Some(self.0.upgrade()?.system().clock().now())
-    }
 }
 
 /// Switches every CRTC off (`drm_atomic_helper_shutdown`), as far as vblanks

@@ -482,6 +482,7 @@ pub fn drm_dev_init(driver: &Arc<DrmDriver>, parent: &Device) -> Result<DrmDevic
     Ok(dev)
 }
 
+#[track_caller]
 fn init_rest(dev: &DrmDevice) -> Result {
     let system = dev.system();
     // drm_fs_inode_new.

@@ -28,7 +28,7 @@ pub use self::core::{DRM_MAJOR, drm_set_privileged};
 pub use auth::drm_is_current_master;
 pub use crtc::{
     DisableVblank, DrmCrtc, DrmCrtcFuncs, EnableVblank, VblankTimestamp,
-    drm_atomic_helper_shutdown, drm_crtc_init, drm_crtc_init_simulated,
+    drm_atomic_helper_shutdown, drm_crtc_init, drm_crtc_init_simulated, drm_crtcs,
 };
 pub use device::{
     DrmDevice, DrmEnter, devm_drm_dev_alloc, drm_dev_alloc, drm_dev_enter, drm_dev_exit,
