@@ -4,7 +4,7 @@ use core::fmt;
 
 use lastfd_model::event::SplatKind;
 use lastfd_model::{Errno, EventKind, Result};
-use lastfd_sync::{Arc, Cancel, WaitError, wait_event};
+use lastfd_sync::{Arc, Cancel, WaitError, wait_event_unless};
 
 use crate::attempt::Wait;
 use crate::call::{Attempt, Call};
@@ -252,7 +252,8 @@ impl Call {
     /// a caller in this process always takes them.
     ///
     /// # Errors
-    /// The call's own, and `EINTR` if `cancel` ended a wait.
+    /// The call's own, and `EINTR` if `cancel` ended a wait, or the end of all
+    /// waits of the System ([`System::waits`](lastfd_model::System::waits)).
     ///
     /// # Panics
     /// If the call is over already.
@@ -261,17 +262,20 @@ impl Call {
             Step::Over(result) => return result,
             Step::Wait(wait) => wait,
         };
-        let clock = self.file().file().system().clock().clone();
+        let system = self.file().file().system().clone();
+        let clock = system.clock();
+        let cancels: Vec<&Cancel> = cancel.into_iter().chain([system.waits()]).collect();
+        let cancelled = || cancels.iter().any(|cancel| cancel.is_cancelled());
         loop {
             let queues: Vec<_> = wait.queues().iter().map(|queue| &**queue).collect();
-            // wait_event tests once before it is on the queues and once after;
+            // wait_event_unless tests once before it is on the queues and once after;
             // from then on the call sleeps.
             let mut tests = 0;
-            let woken = wait_event(&queues, &clock, wait.deadline(), cancel, || {
+            let woken = wait_event_unless(&queues, clock, wait.deadline(), &cancels, || {
                 tests += 1;
                 match self.step(caller) {
                     Step::Wait(next) if next.same(&wait) => {
-                        if tests > 1 && !cancel.is_some_and(Cancel::is_cancelled) {
+                        if tests > 1 && !cancelled() {
                             self.blocked();
                         }
                         None

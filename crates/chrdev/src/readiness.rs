@@ -5,7 +5,7 @@
 use core::time::Duration;
 
 use lastfd_model::{Errno, EventKind, Holding, LedgerEntry, LedgerLine, Result};
-use lastfd_sync::{Arc, Cancel, Ktime, WaitError, wait_event};
+use lastfd_sync::{Arc, Cancel, Ktime, WaitError, wait_event_unless};
 
 use crate::handle::OpenFile;
 use crate::poll::{PollMask, PollTable};
@@ -142,14 +142,10 @@ fn wait(
     if ready > 0 || timeout == Some(Duration::ZERO) {
         return Ok(ready);
     }
-    let clock = fds
-        .first()
-        .ok_or(Errno::EINVAL)?
-        .file
-        .file()
-        .system
-        .clock()
-        .clone();
+    let system = fds.first().ok_or(Errno::EINVAL)?.file.file().system.clone();
+    let clock = system.clock();
+    let cancels: Vec<&Cancel> = cancel.into_iter().chain([system.waits()]).collect();
+    let cancelled = || cancels.iter().any(|cancel| cancel.is_cancelled());
     let deadline = timeout.map(|timeout| {
         let nanos = u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
         Ktime(clock.now().0.saturating_add(nanos))
@@ -159,7 +155,7 @@ fn wait(
     let mut tests = 0;
     let mut slept = false;
     let mut asleep: Vec<LedgerEntry> = Vec::new();
-    let woken = wait_event(&queues, &clock, deadline, cancel, || {
+    let woken = wait_event_unless(&queues, clock, deadline, &cancels, || {
         tests += 1;
         let mut ready = 0;
         for fd in fds.iter_mut() {
@@ -168,7 +164,7 @@ fn wait(
             ready += usize::from(fd.ask(&mut table));
         }
         // The second test is the first on the queues.
-        if ready == 0 && tests == 2 && !cancel.is_some_and(Cancel::is_cancelled) {
+        if ready == 0 && tests == 2 && !cancelled() {
             slept = true;
             for fd in fds.iter() {
                 let file = fd.file.file();

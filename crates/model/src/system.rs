@@ -263,7 +263,8 @@ impl System {
         self.core.books.is_on()
     }
 
-    /// Who holds what now. Empty if the ledger is off.
+    /// Who holds what now, but for what belongs to the System's own devices.
+    /// Empty if the ledger is off.
     pub fn ledger(&self) -> Vec<LedgerLine> {
         self.core.ledger()
     }
@@ -398,7 +399,9 @@ impl Core {
 
     /// The books, with each device by the name it has now.
     fn ledger(&self) -> Vec<LedgerLine> {
+        let own = self.registry.own_devices();
         let mut lines = self.books.lines();
+        lines.retain(|line| !line.device.as_ref().is_some_and(|d| own.contains(&d.id)));
         let live = self.live.lock();
         for device in lines.iter_mut().filter_map(|line| line.device.as_mut()) {
             if let Some(now) = live.get(&device.id) {
@@ -431,10 +434,6 @@ impl Core {
             });
         }
         for line in self.ledger() {
-            let of_own = |d: &DeviceRef| own.contains(&d.id);
-            if line.device.as_ref().is_some_and(of_own) {
-                continue;
-            }
             self.emit(|| EventKind::Leak {
                 device: line.device.clone(),
                 text: line.to_string().into(),

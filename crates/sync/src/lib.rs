@@ -67,5 +67,5 @@ pub use clock::{Clock, InsideCallback, Ktime, TimerHandle};
 pub use lock::{Condvar, Mutex, MutexGuard, OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard};
 pub use std::sync::{Arc, Weak};
 #[cfg(not(loom))]
-pub use wait::{Cancel, WaitError, wait_event};
+pub use wait::{Cancel, WaitError, wait_event, wait_event_unless};
 pub use wait_queue::{WaitEntry, WaitQueue, Wake};

@@ -20,9 +20,14 @@ fn with_waiters<R>(address: usize, f: impl FnOnce(&mut Waiters) -> R) -> R {
     }
     // Fibonacci hashing; the top six bits name the bucket.
     let bucket = (address as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 58;
-    f(&mut TABLE[bucket as usize]
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner))
+    let bucket = &TABLE[bucket as usize];
+    let mut waiters = bucket.lock().unwrap_or_else(PoisonError::into_inner);
+    let result = f(&mut waiters);
+    if waiters.is_empty() {
+        // An emptied map keeps its root; nothing is to be left of a contention.
+        *waiters = Waiters::new();
+    }
+    result
 }
 
 /// Waits to be woken at the address, unless `done` says there is no need to. `done`

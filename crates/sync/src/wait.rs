@@ -90,13 +90,28 @@ pub fn wait_event<R>(
     clock: &Clock,
     deadline: Option<Ktime>,
     cancel: Option<&Cancel>,
+    attempt: impl FnMut() -> Option<R>,
+) -> Result<R, WaitError> {
+    wait_event_unless(queues, clock, deadline, cancel.as_slice(), attempt)
+}
+
+/// As [`wait_event`], ended by any of several tokens.
+///
+/// # Errors
+/// As [`wait_event`].
+pub fn wait_event_unless<R>(
+    queues: &[&WaitQueue],
+    clock: &Clock,
+    deadline: Option<Ktime>,
+    cancels: &[&Cancel],
     mut attempt: impl FnMut() -> Option<R>,
 ) -> Result<R, WaitError> {
     if let Some(result) = attempt() {
         return Ok(result);
     }
     let token = Token::new();
-    let queues = queues.iter().copied().chain(cancel.map(Cancel::queue));
+    let cancelling = cancels.iter().map(|cancel| cancel.queue());
+    let queues = queues.iter().copied().chain(cancelling);
     let _entries: Vec<WaitEntry> = queues.map(|queue| queue.add(token.clone())).collect();
     loop {
         // We are in the queues, and what is tested from here on is followed by a look at
@@ -106,7 +121,7 @@ pub fn wait_event<R>(
         if let Some(result) = attempt() {
             return Ok(result);
         }
-        if cancel.is_some_and(Cancel::is_cancelled) {
+        if cancels.iter().any(|cancel| cancel.is_cancelled()) {
             return Err(WaitError::Cancelled);
         }
         if deadline.is_some_and(|deadline| clock.now() >= deadline) {

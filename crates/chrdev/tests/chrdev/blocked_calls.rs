@@ -45,6 +45,15 @@ fn a_blocked_read_is_woken_by_data() {
 }
 
 #[test]
+fn ending_all_waits_of_the_system_ends_reads_and_polls_with_eintr() {
+    let board = Board::new();
+    let file = board.open();
+    board.system.waits().cancel();
+    assert_eq!(file.read(&mut [0; 4]), Err(Errno::EINTR));
+    assert_eq!(file.poll(PollMask::IN, None), Err(Errno::EINTR));
+}
+
+#[test]
 fn a_blocked_read_is_ended_by_cancel_with_eintr() {
     let board = Board::new();
     let file = board.open();

@@ -8,7 +8,7 @@ use core::time::Duration;
 
 use lastfd_sync::atomic::AtomicU64;
 use lastfd_sync::thread::{self, JoinHandle};
-use lastfd_sync::{Arc, Cancel, Mutex, WaitQueue, wait_event};
+use lastfd_sync::{Arc, Cancel, Mutex, WaitError, WaitQueue, wait_event_unless};
 
 use super::{Resource, Tracker};
 use crate::errno::{Errno, Result};
@@ -42,17 +42,21 @@ impl KthreadControl {
         self.stop.is_cancelled()
     }
 
-    /// Sleeps; false if it should stop.
+    /// Sleeps; false if it should stop, or if all waits of the System end.
     pub fn sleep(&self, time: Duration) -> bool {
-        let slept = self.system.clock().sleep(time, Some(&self.stop));
-        slept.is_ok() && !self.should_stop()
+        let clock = self.system.clock();
+        let deadline = clock.now().after(time);
+        let cancels = [&self.stop, self.system.waits()];
+        let slept = wait_event_unless(&[], clock, Some(deadline), &cancels, || None::<()>);
+        slept == Err(WaitError::TimedOut) && !self.should_stop()
     }
 
     /// Waits on the queue until the attempt gives something; None if it should
     /// stop.
     pub fn wait<R>(&self, queue: &WaitQueue, attempt: impl FnMut() -> Option<R>) -> Option<R> {
         let clock = self.system.clock();
-        wait_event(&[queue], clock, None, Some(&self.stop), attempt).ok()
+        let cancels = [&self.stop, self.system.waits()];
+        wait_event_unless(&[queue], clock, None, &cancels, attempt).ok()
     }
 }
 
