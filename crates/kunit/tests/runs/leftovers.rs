@@ -238,7 +238,8 @@ fn a_kernels_warning_fails_the_case_unless_it_is_taken() {
         put_device(&root);
     };
     let output = one(over_put);
-    lines_with(&output, "# c: refcount: board: underflow");
+    let told = lines_with(&output, "# c: refcount: board: underflow");
+    assert!(told[0].contains("leftovers.rs"), "{told:?}");
     assert!(output.contains("    not ok 1 c\n"), "{output}");
 
     let output = one(move |test| {

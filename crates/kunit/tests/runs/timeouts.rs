@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use lastfd_chrdev::{File, FileOps, OpenFlags, Read, Try, anon_inode_getfile};
 use lastfd_kunit::{Case, Runner, Suite, Test, raw::*};
 use lastfd_sync::atomic::{AtomicBool, Ordering};
 use lastfd_sync::{Arc, WaitQueue, wait_event};
@@ -114,6 +115,27 @@ fn a_suite_init_that_waits_for_ever_fails_the_suite() {
     let output = ktap(&[suite]);
     lines_with(&output, "# failed to initialize (-110)");
     assert!(output.ends_with("not ok 1 s\n"), "{output}");
+}
+
+#[test]
+fn a_call_that_sleeps_in_a_file_is_ended() {
+    struct Empty(Arc<WaitQueue>);
+    impl FileOps for Empty {
+        fn read(&self, _: &File, _: &mut Read<'_>) -> Try<usize> {
+            Try::wait(&self.0)
+        }
+    }
+    let notes = Notes::default();
+    let results = notes.clone();
+    let reads = move |test: &Test| {
+        let (system, flags) = (test.system(), OpenFlags::RDONLY);
+        let ops = Arc::new(Empty(Arc::new(WaitQueue::new())));
+        let file = anon_inode_getfile(system, "empty", ops, None, flags, None).unwrap();
+        results.note(format!("{:?}", file.read(&mut [0])));
+    };
+    let output = ktap(&[Suite::new("s").case(Case::new("reads", reads))]);
+    assert_eq!(notes.taken(), ["Err(EINTR)"]);
+    lines_with(&output, "it ended when its waits were cancelled");
 }
 
 #[test]
