@@ -64,7 +64,8 @@ impl OpenFile {
     #[track_caller]
     pub fn poll(&self, events: PollMask, timeout: Option<Duration>) -> PollMask {
         let mut one = [PollFd::new(self, events)];
-        // Without a Cancel nothing can interrupt it.
+        // Only the end of all waits of the System can interrupt it, and then
+        // nothing is there.
         let _ = poll(&mut one, timeout, None);
         one[0].revents
     }
