@@ -282,6 +282,21 @@ fn cleaning_up_lets_go_of_the_system() {
 }
 
 #[test]
+fn a_handle_kept_past_its_test_does_not_keep_the_system() {
+    let system = System::new();
+    let events = system.record();
+    let test = Test::new(&system, "kept");
+    let memory = kunit_kzalloc(&test, 4).unwrap();
+    let resource = kunit_add_resource(&test, None, None, nothing()).unwrap();
+    root_device_register(&system, "left").unwrap();
+    drop(test);
+    drop(system);
+    let leaks = |e: &lastfd_model::Event| matches!(e.kind, EventKind::Leak { .. });
+    assert!(events.events().iter().any(leaks));
+    drop((memory, resource));
+}
+
+#[test]
 fn the_platform_helpers_end_in_their_place_in_the_order() {
     let system = System::new();
     let test = Test::new(&system, "platform");

@@ -130,7 +130,7 @@ pub fn kunit_kzalloc(test: &Test, size: usize) -> Result<TestMem> {
     let system = test.system();
     system.allocation()?;
     let memory = TestMem(Arc::new(Inner {
-        system: system.clone(),
+        system: system.unowned(),
         id: system.unique(),
         allocated_at: Location::caller(),
         bytes: Mutex::new(Some(vec![0; size].into_boxed_slice())),

@@ -79,7 +79,7 @@ impl Resource {
         free: Option<ResourceFree>,
     ) -> Resource {
         Resource(Arc::new(Inner {
-            system: system.clone(),
+            system: system.unowned(),
             refcount: AtomicU32::new(1),
             name: name.map(str::to_owned),
             data,
