@@ -42,14 +42,14 @@ pub(crate) const STAGES: &[Stage] = &[
     Stage {
         name: "lints",
         does: "clippy on every target, warnings denied",
-        budget: |_| 240,
+        budget: |_| 300,
         part_of: None,
         body: lints,
     },
     Stage {
         name: "tests",
         does: "all unit and integration tests",
-        budget: |_| 480,
+        budget: |_| 600,
         part_of: None,
         body: tests,
     },
@@ -84,7 +84,7 @@ pub(crate) const STAGES: &[Stage] = &[
     Stage {
         name: "out-of-tree",
         does: "a crate outside the workspace defines a driver and tests it",
-        budget: |_| 180,
+        budget: |_| 300,
         part_of: None,
         body: out_of_tree,
     },
@@ -98,14 +98,14 @@ pub(crate) const STAGES: &[Stage] = &[
     Stage {
         name: "fuzz",
         does: "every fuzz target, half a minute together",
-        budget: |_| 240,
+        budget: |_| 420,
         part_of: None,
         body: |job| fuzz::run(job, 30),
     },
     Stage {
         name: "soak",
         does: "plug, open, unplug, close: heap, threads and descriptors stay level",
-        budget: |_| 180,
+        budget: |_| 240,
         part_of: None,
         body: |job| soak::cycles(job, None),
     },

@@ -21,6 +21,10 @@ fn a_thermometer_pulled_out_while_it_is_held_gives_enodev_and_leaks_nothing() {
 
     drop((temperature, iio, driver, system));
     let wrong = |kind: &EventKind| matches!(kind, EventKind::Splat { .. } | EventKind::Leak { .. });
-    let wrong: Vec<_> = events.events().into_iter().filter(|e| wrong(&e.kind)).collect();
+    let wrong: Vec<_> = events
+        .events()
+        .into_iter()
+        .filter(|e| wrong(&e.kind))
+        .collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
