@@ -1,6 +1,7 @@
 //! DRM as programs and drivers see it, against what was recorded of Linux 6.12.
 
 mod blocked_calls;
+mod bridges;
 mod buffers;
 mod card;
 mod events;
@@ -10,5 +11,6 @@ mod managed;
 mod master;
 mod mistakes;
 mod registration;
+mod typed_face;
 mod unplug_table;
 mod vblank;

@@ -1,0 +1,245 @@
+//! A display made of two devices: a card, and a bridge with a driver of its own
+//! that may be unbound first. Who pins whom, and what an open file sees.
+
+use lastfd_abi::drm::DRM_COMMAND_BASE;
+use lastfd_abi::iowr;
+use lastfd_chrdev::OpenFile;
+use lastfd_drm::raw::*;
+use lastfd_model::event::SplatKind;
+use lastfd_model::raw::{
+    Device, Driver, PlatformId, dev_get_drvdata, dev_set_drvdata, device_release_driver,
+    driver_register, driver_unregister, kref_read, platform_device_add, platform_device_alloc,
+    platform_device_unregister, platform_driver,
+};
+use lastfd_model::{Errno, Result};
+use lastfd_sync::{Arc, Mutex};
+
+use crate::card::{Card, Log, Removal, display_driver, new_system};
+
+/// The card's own ioctl that switches the picture on.
+const PICTURE: u32 = iowr::<u32>(b'd', DRM_COMMAND_BASE);
+
+/// Where the bridge's memory is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Memory {
+    /// In its driver's devres: Linux up to 6.15.
+    Devres,
+    /// Counted: since 6.16.
+    Counted,
+}
+
+struct Display {
+    card: Card,
+    log: Log,
+    bridge_device: Device,
+    bridge_driver: Driver,
+    encoder: DrmEncoder,
+    bridge: DrmBridge,
+}
+
+fn funcs(log: &Log) -> DrmBridgeFuncs {
+    let on = |what: &'static str| -> Option<OnBridge> {
+        let log = log.clone();
+        Some(Arc::new(move |bridge: &DrmBridge| {
+            let there = match dev_get_drvdata(bridge.parent()) {
+                Some(_) => "",
+                None => ", hardware gone",
+            };
+            log.add(format!("{what}{there}"));
+        }))
+    };
+    DrmBridgeFuncs {
+        attach: None,
+        detach: on("detach"),
+        enable: on("enable"),
+        disable: on("disable"),
+        destroy: on("destroy"),
+    }
+}
+
+impl Display {
+    fn new(memory: Memory) -> Display {
+        let system = new_system();
+        let log = Log::default();
+        let bridge_driver = platform_driver(&system, "bridge");
+        let made: Arc<Mutex<Option<DrmBridge>>> = Arc::default();
+        let (in_probe, in_remove, probe_log) = (made.clone(), made.clone(), log.clone());
+        bridge_driver.set_probe(move |device| {
+            let bridge = match memory {
+                Memory::Devres => devm_kzalloc_bridge(device, funcs(&probe_log))?,
+                Memory::Counted => devm_drm_bridge_alloc(device, funcs(&probe_log))?,
+            };
+            dev_set_drvdata(device, Some(Arc::new("hardware")));
+            drm_bridge_add(&bridge);
+            *in_probe.lock() = Some(bridge);
+            Ok(())
+        });
+        bridge_driver.set_remove(move |_| {
+            let bridge = in_remove.lock().clone().expect("the probe made a bridge");
+            drm_bridge_remove(&bridge);
+        });
+        driver_register(&bridge_driver).unwrap();
+        let bridge_device = platform_device_alloc(&system, "bridge", PlatformId::None).unwrap();
+        platform_device_add(&bridge_device).unwrap();
+
+        let encoder_of_card: Arc<Mutex<Option<DrmEncoder>>> = Arc::default();
+        let encoder = encoder_of_card.clone();
+        let picture = DrmIoctlDesc::new("PICTURE", PICTURE, IoctlFlags::NONE, move |_, _, _| {
+            let encoder = encoder.lock().clone().ok_or(Errno::ENODEV)?;
+            drm_bridge_chain_enable(&encoder);
+            Ok(())
+        });
+        let driver = DrmDriver {
+            ioctls: vec![picture],
+            ..display_driver()
+        };
+        let card = Card::of(system, driver, Removal::Unplug);
+        let encoder = drmm_encoder_init(&card.dev()).unwrap();
+        let bridge = drm_find_bridge(&bridge_device).unwrap();
+        drm_bridge_attach(&encoder, &bridge, None).unwrap();
+        *encoder_of_card.lock() = Some(encoder.clone());
+        Display {
+            card,
+            log,
+            bridge_device,
+            bridge_driver,
+            encoder,
+            bridge,
+        }
+    }
+
+    fn picture(&self, file: &OpenFile) -> (Result<i32>, Vec<String>) {
+        let result = file.ioctl_bytes(PICTURE, &mut [0; 4]);
+        (result, self.log.take())
+    }
+
+    fn splats(&self) -> Vec<SplatKind> {
+        let splats = self.card.splats();
+        splats.into_iter().map(|(kind, _)| kind).collect()
+    }
+
+    fn end_bridge(&self) {
+        platform_device_unregister(&self.bridge_device);
+        driver_unregister(&self.bridge_driver);
+        assert!(self.bridge_device.is_released());
+    }
+}
+
+#[test]
+fn nobody_pins_anybody() {
+    let display = Display::new(Memory::Counted);
+    let before = kref_read(&display.bridge_device);
+    let file = display.card.open();
+    assert_eq!(display.picture(&file), (Ok(0), vec!["enable".to_owned()]));
+    // Neither attaching nor an open file counts on the bridge's device.
+    assert_eq!(kref_read(&display.bridge_device), before);
+    assert_eq!(display.bridge.dev(), Some(display.card.dev()));
+    let again = drm_bridge_attach(&display.encoder, &display.bridge, None);
+    assert_eq!(again, Err(Errno::EBUSY));
+    drop(file);
+    display.card.remove();
+    display.end_bridge();
+    assert_eq!(display.splats(), []);
+}
+
+#[test]
+fn a_bridge_in_devres_that_is_unbound_first_leaves_the_card_with_freed_memory() {
+    let display = Display::new(Memory::Devres);
+    let file = display.card.open();
+    device_release_driver(&display.bridge_device);
+    assert!(display.bridge.is_freed());
+    assert_eq!(drm_find_bridge(&display.bridge_device), None);
+    assert_eq!(display.log.take(), ["destroy"]);
+    // The card is still there for its file, and reaches for the bridge.
+    assert_eq!(display.encoder.chain(), [display.bridge.clone()]);
+    assert_eq!(display.picture(&file), (Ok(0), vec![]));
+    assert_eq!(display.splats(), [SplatKind::UseAfterFree]);
+    display.card.remove();
+    assert_eq!(display.picture(&file).0, Err(Errno::ENODEV));
+    // The last close takes the chain apart, and reaches for it once more.
+    drop(file);
+    assert!(display.card.dev().is_released());
+    assert_eq!(display.splats(), [SplatKind::UseAfterFree; 2]);
+    display.end_bridge();
+}
+
+#[test]
+fn a_counted_bridge_that_is_unbound_first_stays_but_its_hardware_does_not() {
+    let display = Display::new(Memory::Counted);
+    // Its driver, the list, the chain.
+    assert_eq!(display.bridge.kref(), 3);
+    let file = display.card.open();
+    device_release_driver(&display.bridge_device);
+    assert_eq!(display.bridge.kref(), 1);
+    assert_eq!(
+        display.picture(&file),
+        (Ok(0), vec!["enable, hardware gone".to_owned()])
+    );
+    display.card.remove();
+    assert_eq!(display.picture(&file), (Err(Errno::ENODEV), vec![]));
+    assert!(!display.bridge.is_freed());
+    // The bridge's own device may be gone altogether by now.
+    display.end_bridge();
+    drop(file);
+    assert_eq!(
+        display.log.take(),
+        ["detach, hardware gone", "destroy, hardware gone"]
+    );
+    assert!(display.bridge.is_freed());
+    assert_eq!(display.splats(), []);
+}
+
+#[test]
+fn a_card_that_goes_first_lets_its_bridge_go_at_its_last_close() {
+    let display = Display::new(Memory::Counted);
+    let file = display.card.open();
+    display.card.remove();
+    assert_eq!(display.encoder.chain(), [display.bridge.clone()]);
+    assert_eq!(display.bridge.kref(), 3);
+    drop(file);
+    assert_eq!(display.log.take(), ["detach"]);
+    assert_eq!(display.encoder.chain(), []);
+    assert_eq!(display.bridge.kref(), 2);
+    // Free for the next card.
+    assert_eq!(display.bridge.dev(), None);
+    display.end_bridge();
+    assert_eq!(display.log.take(), ["destroy"]);
+    assert_eq!(display.splats(), []);
+}
+
+#[test]
+fn bridges_of_a_chain_are_called_near_to_far_and_back() {
+    let display = Display::new(Memory::Counted);
+    let second_log = display.log.clone();
+    let on = |what: &'static str| -> Option<OnBridge> {
+        let log = second_log.clone();
+        Some(Arc::new(move |_: &DrmBridge| log.add(what)))
+    };
+    let second = DrmBridgeFuncs {
+        enable: on("second enable"),
+        disable: on("second disable"),
+        ..DrmBridgeFuncs::default()
+    };
+    let second = devm_drm_bridge_alloc(&display.bridge_device, second).unwrap();
+    drm_bridge_attach(&display.encoder, &second, Some(&display.bridge)).unwrap();
+    drm_bridge_chain_enable(&display.encoder);
+    drm_bridge_chain_disable(&display.encoder);
+    assert_eq!(
+        display.log.take(),
+        ["enable", "second enable", "second disable", "disable"]
+    );
+    let refusing = DrmBridgeFuncs {
+        attach: Some(Arc::new(|_: &DrmBridge| Err(Errno::EPROBE_DEFER))),
+        ..DrmBridgeFuncs::default()
+    };
+    let refusing = devm_drm_bridge_alloc(&display.bridge_device, refusing).unwrap();
+    let refused = drm_bridge_attach(&display.encoder, &refusing, Some(&second));
+    assert_eq!(refused, Err(Errno::EPROBE_DEFER));
+    assert_eq!(display.encoder.chain().len(), 2);
+    assert_eq!(refusing.kref(), 1);
+    let stranger = drm_bridge_attach(&display.encoder, &second, Some(&refusing));
+    assert_eq!(stranger, Err(Errno::EINVAL));
+    display.card.remove();
+    display.end_bridge();
+    assert_eq!(display.splats(), []);
+}
