@@ -23,7 +23,7 @@ use super::minor::MinorType;
 ///
 /// The argument goes back to the caller when the call ends, whatever its
 /// answer. A function that has to wait gives [`Try::Wait`] and finds its
-/// argument, and what it left with [`stash`](DrmCall::stash), as it left them.
+/// argument, and what it left with [`leave`](DrmCall::leave), as it left them.
 pub struct DrmCall<'a, 'b> {
     data: &'a mut [u8],
     left: &'a mut Option<Box<dyn Any + Send>>,

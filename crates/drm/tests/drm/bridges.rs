@@ -151,7 +151,7 @@ fn a_bridge_in_devres_that_is_unbound_first_leaves_the_card_with_freed_memory() 
     assert_eq!(drm_find_bridge(&display.bridge_device), None);
     assert_eq!(display.log.take(), ["destroy"]);
     // The card is still there for its file, and reaches for the bridge.
-    assert_eq!(display.encoder.chain(), [display.bridge.clone()]);
+    assert!(display.encoder.chain().contains(&display.bridge));
     assert_eq!(display.picture(&file), (Ok(0), vec![]));
     assert_eq!(display.splats(), [SplatKind::UseAfterFree]);
     display.card.remove();
@@ -194,7 +194,7 @@ fn a_card_that_goes_first_lets_its_bridge_go_at_its_last_close() {
     let display = Display::new(Memory::Counted);
     let file = display.card.open();
     display.card.remove();
-    assert_eq!(display.encoder.chain(), [display.bridge.clone()]);
+    assert!(display.encoder.chain().contains(&display.bridge));
     assert_eq!(display.bridge.kref(), 3);
     drop(file);
     assert_eq!(display.log.take(), ["detach"]);
