@@ -290,6 +290,14 @@ impl ChannelSpec {
             .any(|(_, mask, _)| mask.contains(info))
     }
 
+    /// Whether it tells what values this information may have, shared or not
+    /// (`iio_channel_has_available`).
+    pub fn has_available(&self, info: crate::types::Info) -> bool {
+        self.info_masks()
+            .iter()
+            .any(|(_, _, mask)| mask.contains(info))
+    }
+
     /// `"in"` or `"out"`.
     pub fn direction(&self) -> &'static str {
         if self.output { "out" } else { "in" }

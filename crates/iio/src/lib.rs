@@ -4,7 +4,7 @@
 //! attributes, number formats, sample layout, order of steps, reference counts
 //! and errors of Linux 6.12, and what open files see before, during and after a
 //! device goes, odd cases included. It follows `drivers/iio/industrialio-core.c`,
-//! `-buffer.c`, `-event.c`, `-trigger.c`, `buffer/kfifo_buf.c` and
+//! `-buffer.c`, `-event.c`, `-trigger.c`, `inkern.c`, `buffer/kfifo_buf.c` and
 //! `trigger/iio-trig-hrtimer.c`.
 //!
 //! Two faces over one implementation: [`raw`] has the kernel's calls under the

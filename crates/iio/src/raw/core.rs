@@ -9,6 +9,7 @@ use lastfd_model::raw::{Bus, BusType, DevT, alloc_chrdev_region, bus_register};
 use lastfd_model::{Result, System};
 use lastfd_sync::{Arc, Mutex};
 
+use super::inkern::MapList;
 use super::trigger::IioTrigger;
 
 /// Numbers given out, smallest free one first (`struct ida`).
@@ -37,6 +38,7 @@ pub(crate) struct IioCore {
     pub(crate) trigger_ids: Ida,
     /// `iio_trigger_list`, in order of registration.
     pub(crate) triggers: Mutex<Vec<IioTrigger>>,
+    pub(crate) maps: MapList,
 }
 
 impl IioCore {

@@ -116,6 +116,11 @@ impl WeakIioDev {
     pub(crate) fn upgrade(&self) -> Result<IioDev> {
         self.0.upgrade().map(IioDev).ok_or(Errno::ENODEV)
     }
+
+    /// Whether it leads to this device.
+    pub(crate) fn is(&self, iio: &IioDev) -> bool {
+        core::ptr::eq(self.0.as_ptr(), Arc::as_ptr(&iio.0))
+    }
 }
 
 impl IioDev {

@@ -3,6 +3,7 @@
 mod attributes;
 mod blocked_calls;
 mod buffers;
+mod consumers;
 mod events;
 mod explored;
 mod kernel_traces;
