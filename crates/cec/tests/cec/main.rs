@@ -1,0 +1,13 @@
+//! The raw face, as drivers, programs and the removal of an adapter see it.
+
+mod addresses;
+mod blocked_calls;
+mod explored;
+mod kernel_traces;
+mod messages;
+mod modes;
+mod registration;
+mod rig;
+mod roll_back;
+mod typed;
+mod unplug_table;
