@@ -179,6 +179,10 @@ fn parse_answers(text: &str) -> Result<UnplugAnswers, String> {
 
 /// An address with or without a port.
 fn parse_address(text: &str) -> Result<SocketAddr, String> {
+    let text = match text.strip_prefix("localhost") {
+        Some(port) => &format!("127.0.0.1{port}"),
+        None => text,
+    };
     if let Ok(address) = text.parse() {
         return Ok(address);
     }

@@ -32,7 +32,7 @@ fn main() -> ExitCode {
         Err(error) => return refuse(&error),
     };
     let result = match cli.command {
-        Command::Run(args) => run::run(args),
+        Command::Run(args) => run::run(&args),
         Command::Iiod(args) => iiod::iiod(args),
         Command::Replay(args) => replay::replay(args),
         Command::Devices => devices::devices(),

@@ -1,5 +1,6 @@
 //! `lastfd run`.
 
+use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use anstream::AutoStream;
 use lastfd::devices::Spec;
 use lastfd::report::Format;
 use lastfd::sync::{Arc, Cancel};
-use lastfd::{Bench, Ending, Keep, Manner, Report, Verdict, find_program};
+use lastfd::{Bench, Builder, Ending, Keep, Manner, Report, Verdict, find_program};
 
 use crate::args::RunArgs;
 use crate::device_arg::{DEFAULT, names, plug_all};
@@ -20,14 +21,30 @@ use crate::signals::Signals;
 /// How long clients may take to close what an ended program left open.
 const CLOSING: Duration = Duration::from_secs(5);
 
-pub(crate) fn run(args: RunArgs) -> Result<ExitCode, Failure> {
+pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
+    // What cannot work is refused before anything is plugged in.
     if let Some(path) = &args.report {
         Format::of(path)?;
     }
     if let Some(program) = args.program.first() {
         find_program(program)?;
     }
-    let mut devices = args.devices;
+    let signals = Signals::catch()?;
+    let with_program = !args.program.is_empty();
+    let log = Arc::new(LiveLog::new(out(with_program), args.verbose));
+    let builder = Bench::builder().listener(log);
+    let status = conduct(args, builder, &signals, &mut out(with_program))?;
+    Ok(ExitCode::from(status))
+}
+
+/// Plugs in, has it used, and prints the verdict; gives the exit status.
+fn conduct(
+    args: &RunArgs,
+    builder: Builder,
+    signals: &Signals,
+    out: &mut Out,
+) -> Result<u8, Failure> {
+    let mut devices = args.devices.clone();
     if devices.is_empty() {
         devices.extend(DEFAULT.parse::<Spec>());
     }
@@ -36,17 +53,13 @@ pub(crate) fn run(args: RunArgs) -> Result<ExitCode, Failure> {
     for (removal, manner) in &removals {
         check_name(removal, *manner, &names)?;
     }
-    let signals = Signals::catch()?;
-    let with_program = !args.program.is_empty();
-    let log = Arc::new(LiveLog::new(out(with_program), args.verbose));
-    let bench = Bench::builder()
+    let bench = builder
         .rules(args.rules)
         .iiod_unplug(args.iiod_unplug)
         .keep(match args.report {
             Some(_) => Keep::All,
             None => Keep::Verdict,
         })
-        .listener(log)
         .build();
     plug_all(&bench, &devices)?;
     for (removal, manner) in removals {
@@ -59,37 +72,33 @@ pub(crate) fn run(args: RunArgs) -> Result<ExitCode, Failure> {
                 })?;
         }
     }
-    let ending = match args.program.split_first() {
-        Some((program, arguments)) => {
-            let program = bench.command(program).args(arguments).spawn()?;
-            signals.pass_to(program.signaller());
-            let ending = program.wait();
-            signals.end_us();
-            bench.wait_for_clients(CLOSING);
-            ending
-        }
-        None => {
-            let cancel = Cancel::new();
-            signals.cancel(cancel.clone());
-            bench
-                .run_client(&cancel)
-                .map_err(|source| Failure::System {
-                    doing: "start the built-in client",
-                    source,
-                })?
-        }
-    };
+    let ending = use_them(&bench, &args.program, signals)?;
     let report = bench.finish();
-    print(&mut out(with_program), report.verdict());
+    print(out, report.verdict());
     if let Some(path) = &args.report {
         report.save(path)?;
     }
-    Ok(ExitCode::from(status(
-        &report,
-        &ending,
-        with_program,
-        &signals,
-    )))
+    let with_program = !args.program.is_empty();
+    Ok(status(&report, &ending, with_program, signals))
+}
+
+/// By the program, or by the built-in client.
+fn use_them(bench: &Bench, program: &[OsString], signals: &Signals) -> Result<Ending, Failure> {
+    let Some((program, arguments)) = program.split_first() else {
+        let cancel = Cancel::new();
+        signals.cancel(cancel.clone());
+        let ending = bench.run_client(&cancel);
+        return ending.map_err(|source| Failure::System {
+            doing: "start the built-in client",
+            source,
+        });
+    };
+    let program = bench.command(program).args(arguments).spawn()?;
+    signals.pass_to(program.signaller());
+    let ending = program.wait();
+    signals.end_us();
+    bench.wait_for_clients(CLOSING);
+    Ok(ending)
 }
 
 fn planned(unplug: &[RemovalArg], unbind: &[RemovalArg]) -> Vec<(RemovalArg, Manner)> {
@@ -154,5 +163,153 @@ fn status(report: &Report, ending: &Ending, with_program: bool, signals: &Signal
             Some(signal) => 128 + signal,
             None => u8::from(!verdict.is_clean()),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use anstream::StripStream;
+    use clap::Parser as _;
+    use lastfd::sync::{Clock, Mutex};
+
+    use super::*;
+    use crate::args::{Cli, Command};
+
+    /// What was written, shared with who reads it.
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().extend(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Written {
+        fn out(&self) -> Out {
+            let inner: Box<dyn Write + Send> = Box::new(self.clone());
+            Box::new(StripStream::new(inner))
+        }
+
+        fn text(&self) -> String {
+            String::from_utf8_lossy(&self.0.lock()).into_owned()
+        }
+    }
+
+    /// Runs it in simulated time: the log, with the lines of each subject together, as two
+    /// tasks write it; the verdict; the exit status.
+    fn simulated(words: &str) -> (String, String, u8) {
+        let words = ["lastfd", "run"]
+            .into_iter()
+            .chain(words.split(' ').filter(|w| !w.is_empty()));
+        let Ok(Cli {
+            command: Command::Run(args),
+        }) = Cli::try_parse_from(words)
+        else {
+            unreachable!("these words are right");
+        };
+        let (log, verdict) = (Written::default(), Written::default());
+        let builder = Bench::builder()
+            .clock(Clock::simulated())
+            .listener(Arc::new(LiveLog::new(log.out(), args.verbose)));
+        let signals = Signals::catch().unwrap();
+        let status = conduct(&args, builder, &signals, &mut verdict.out()).unwrap();
+        let text = log.text();
+        let mut lines: Vec<&str> = text.lines().collect();
+        lines.sort_by_key(|line| line.get(13..33));
+        (lines.join("\n"), verdict.text(), status)
+    }
+
+    fn settings() -> insta::Settings {
+        let mut settings = insta::Settings::clone_current();
+        settings.add_filter(r"#\d+", "#N");
+        settings.add_filter(r"\(file \d+\)", "(file N)");
+        // Whether the client is back in poll already when the unplug comes.
+        settings.add_filter(r" +waiter poll on .*\n", "");
+        settings.add_filter(r".* 1 woken\n", "");
+        settings
+    }
+
+    #[test]
+    fn the_log_of_the_built_in_run_tells_each_life_in_order() {
+        let (log, _, status) = simulated("");
+        settings().bind(|| insta::assert_snapshot!("built_in_log", log));
+        assert_eq!(status, 0);
+    }
+
+    #[test]
+    fn its_verdict_says_who_held_what_and_what_went_when() {
+        let (_, verdict, status) = simulated("");
+        settings().bind(|| insta::assert_snapshot!("built_in_verdict", verdict));
+        assert_eq!(status, 0);
+    }
+
+    #[test]
+    fn a_removal_that_never_comes_is_no_clean_run() {
+        let (_, verdict, status) = simulated("--unplug iio-adc@ioctl:VIDIOC_DQBUF:3");
+        assert!(
+            verdict.ends_with("verdict: no unplug of iio-adc: ioctl:VIDIOC_DQBUF:3 never came\n"),
+            "{verdict}"
+        );
+        assert_eq!(status, 1);
+    }
+
+    #[test]
+    fn each_event_of_the_client_can_be_the_one() {
+        for event in [
+            "open",
+            "close",
+            "read:5",
+            "poll:2",
+            "blocked:read",
+            "blocked:poll",
+            "ioctl",
+            "show",
+            "store:buffer/enable",
+            "buffer-enable",
+            "buffer-disable",
+            "25ms",
+        ] {
+            let (_, verdict, status) = simulated(&format!("--unplug iio-adc@{event}"));
+            let comes = !matches!(event, "ioctl" | "show");
+            assert_eq!(status, u8::from(!comes), "{event}: {verdict}");
+            assert_eq!(
+                verdict.contains("verdict: clean"),
+                comes,
+                "{event}: {verdict}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_unbind_leaves_the_hardware_and_takes_the_node() {
+        let (log, verdict, status) = simulated("--unbind iio-adc@read:1");
+        assert!(verdict.contains("unbind    iio-adc at"), "{verdict}");
+        assert!(verdict.contains("unplug    iio-adc at"), "{verdict}");
+        assert!(verdict.contains("the run is over"), "{verdict}");
+        assert!(log.contains("read = -ENODEV"), "{log}");
+        assert_eq!(status, 0);
+    }
+
+    #[test]
+    fn one_device_goes_and_the_other_is_unharmed() {
+        let words = "--device iio-adc --device iio-adc:rate=100 --unplug iio-adc@read:1";
+        let (log, verdict, status) = simulated(words);
+        assert!(verdict.ends_with("verdict: clean\n"), "{verdict}");
+        let reads = |line: &&str| line.contains("/dev/iio:device1") && line.contains("read = ");
+        assert!(
+            log.lines()
+                .filter(reads)
+                .all(|line| !line.contains("ENODEV")),
+            "{log}"
+        );
+        assert_eq!(status, 0);
     }
 }

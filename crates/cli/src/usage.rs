@@ -24,8 +24,16 @@ pub(crate) fn line(error: &Error) -> String {
     let parts = text
         .split("\n\n")
         .take_while(|part| !part.starts_with("Usage:") && !part.starts_with("For more"));
-    let one_line = |part: &str| part.split_whitespace().collect::<Vec<_>>().join(" ");
-    let mut parts: Vec<String> = parts.map(one_line).collect();
+    let one_line = |part: &str| {
+        // That a word could also be meant for a program is seldom what is wrong.
+        let lines = part.lines().filter(|line| !line.contains("tip: to pass"));
+        let words: Vec<&str> = lines.flat_map(str::split_whitespace).collect();
+        words.join(" ")
+    };
+    let mut parts: Vec<String> = parts
+        .map(one_line)
+        .filter(|part| !part.is_empty())
+        .collect();
     if error.kind() == ErrorKind::UnknownArgument
         && context(ContextKind::InvalidArg).is_some_and(|argument| !argument.starts_with('-'))
     {

@@ -128,6 +128,7 @@ impl Builder {
             events: Mutex::default(),
             arrived: WaitQueue::new(),
             listeners: self.listeners.into_iter().map(|l| l.0).collect(),
+            files: Mutex::default(),
         });
         let listener: Arc<dyn Listener> = kept.clone();
         Bench {
@@ -149,10 +150,24 @@ struct Kept {
     events: Mutex<Vec<Event>>,
     arrived: WaitQueue,
     listeners: Vec<Arc<dyn Listener>>,
+    /// Open files, with the device of each.
+    files: Mutex<BTreeMap<u64, u64>>,
 }
 
 impl Listener for Kept {
     fn event(&self, event: &Event) {
+        match &event.kind {
+            EventKind::FileOpened {
+                file,
+                device: Some(device),
+            } => {
+                self.files.lock().insert(file.id, device.id);
+            }
+            EventKind::FileClosed { file, .. } => {
+                self.files.lock().remove(&file.id);
+            }
+            _ => {}
+        }
         for listener in &self.listeners {
             listener.event(event);
         }
@@ -361,7 +376,8 @@ impl Bench {
     /// # Errors
     /// The system has no thread to give.
     pub fn remove_when(&self, target: &Plugged, manner: Manner, when: When) -> io::Result<()> {
-        self.schedule.add(&self.system, target, manner, when)
+        let files = self.kept.files.lock().clone();
+        self.schedule.add(target, manner, when, &files)
     }
 
     #[cfg(feature = "iio")]

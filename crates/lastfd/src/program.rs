@@ -200,6 +200,9 @@ pub fn find_program(program: impl AsRef<OsStr>) -> Result<PathBuf, ProgramError>
     let program = program.as_ref();
     let name = || program.to_string_lossy().into_owned();
     let path = Path::new(program);
+    if program.is_empty() {
+        return Err(ProgramError::NotFound(name()));
+    }
     let candidates: Vec<PathBuf> = if program.as_encoded_bytes().contains(&b'/') {
         vec![path.to_owned()]
     } else {
@@ -227,9 +230,6 @@ pub fn find_program(program: impl AsRef<OsStr>) -> Result<PathBuf, ProgramError>
 }
 
 fn executable(path: &Path) -> io::Result<()> {
-    if path.as_os_str().is_empty() {
-        return Err(io::ErrorKind::NotFound.into());
-    }
     if path.metadata()?.is_dir() {
         return Err(io::ErrorKind::IsADirectory.into());
     }
@@ -291,7 +291,8 @@ impl Program<'_> {
 
     fn reap(&mut self) -> Ending {
         // Its number is kept until nobody can send a signal to it any more.
-        if let Some(pid) = *self.pid.lock() {
+        let pid = *self.pid.lock();
+        if let Some(pid) = pid {
             let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
             thread::wait_outside(|| {
                 while let Err(rustix::io::Errno::INTR) = waitid(WaitId::Pid(pid), options) {}

@@ -3,11 +3,11 @@
 //!
 //! A listener may not call the model, so it only says what is due.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use lastfd_model::event::Listener;
-use lastfd_model::{Event, EventKind, Subscription, System};
+use lastfd_model::{Event, EventKind, Subscription};
 use lastfd_report::{Manner, RunEvent};
 use lastfd_sync::thread::JoinHandle;
 use lastfd_sync::{Arc, Cancel, Clock, Ktime, Mutex, WaitError, WaitQueue, wait_event};
@@ -56,15 +56,18 @@ impl Schedule {
         }
     }
 
-    /// Plans a removal.
+    /// Plans a removal. `open` are the files that are open now, with their devices.
     pub(crate) fn add(
         &self,
-        system: &System,
         target: &Plugged,
         manner: Manner,
         when: When,
+        open: &BTreeMap<u64, u64>,
     ) -> io::Result<()> {
-        let family = target.family().iter().map(|device| device.id).collect();
+        let system = target.system();
+        let family: BTreeSet<u64> = target.family().iter().map(|device| device.id).collect();
+        let ours = open.iter().filter(|(_, device)| family.contains(device));
+        let files = ours.map(|(file, _)| *file).collect();
         self.shared.plans.lock().push(Plan {
             target: target.clone(),
             manner,
@@ -72,7 +75,7 @@ impl Schedule {
             seen: 0,
             state: State::Waiting,
             family,
-            files: BTreeSet::new(),
+            files,
         });
         self.shared.changed.wake_all();
         let mut task = self.task.lock();

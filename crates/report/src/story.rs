@@ -132,7 +132,7 @@ fn release(kind: &EventKind) -> Option<(&DeviceRef, String, bool)> {
     Some(match kind {
         EventKind::NodeRemoved { device, node } => (device, format!("node /dev/{node}"), false),
         EventKind::DevresRun { device, res, .. } => {
-            (device, format!("managed {res} of {device}"), false)
+            (device, format!("devres {res} of {device}"), false)
         }
         EventKind::DeviceRemoved { device } => (device, format!("{device} out of sysfs"), false),
         EventKind::FileClosed {

@@ -1,0 +1,272 @@
+//! The built binary: runs with the built-in client, with programs, with signals; iiod and
+//! replay.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+fn lastfd() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lastfd"));
+    command.stdin(Stdio::null());
+    command
+}
+
+fn run(args: &[&str]) -> Output {
+    lastfd().arg("run").args(args).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// A stock client; without it the test has nothing to do, which in the CI is an error.
+fn has_client(program: &str) -> bool {
+    let found = lastfd::find_program(program).is_ok();
+    let ci = std::env::var("CI").is_ok_and(|ci| ci == "true" || ci == "1");
+    assert!(found || !ci, "{program} is not installed");
+    found
+}
+
+fn signal(child: &Child, name: &str) {
+    let sent = Command::new("kill")
+        .args(["-s", name, &child.id().to_string()])
+        .status();
+    assert!(sent.unwrap().success());
+}
+
+#[test]
+fn a_run_of_nothing_but_its_name_is_clean() {
+    let output = run(&[]);
+    let said = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(said.ends_with("verdict: clean\n"), "{said}");
+    assert!(said.contains("last close of /dev/iio:device0"), "{said}");
+    assert!(output.stderr.is_empty());
+    assert!(!said.contains('\u{1b}'), "colour goes to terminals only");
+}
+
+#[test]
+fn verbose_logs_references_and_matches_too() {
+    let said = text(&run(&["--verbose"]).stdout);
+    assert!(said.contains("reference taken for"), "{said}");
+    assert!(said.contains("match with"), "{said}");
+}
+
+#[test]
+fn the_report_has_events_ledger_and_verdict() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.json");
+    let output = run(&["--report", path.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(0));
+    let report: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    assert_eq!(report["rules"], "linux-6.12");
+    assert_eq!(report["verdict"]["clean"], true);
+    assert_eq!(report["programs"][0]["status"], 0);
+    let removal = &report["removals"][0];
+    assert_eq!(removal["name"], "iio-adc");
+    let held = removal["held"].as_array().unwrap();
+    assert!(held.iter().any(|line| line["holding"] == "open file"));
+    let released = removal["released"].as_array().unwrap();
+    let went = |what: &str| {
+        released.iter().position(|release| {
+            let said = release["what"].as_str();
+            said.is_some_and(|said| said.starts_with(what))
+        })
+    };
+    let close = went("last close of /dev/iio:device0");
+    assert!(close.is_some() && close < went("release of iio:device0"));
+    let events = report["events"].as_array().unwrap();
+    assert!(
+        events
+            .iter()
+            .any(|event| event["event"] == "operation_end" && event["result"]["error"] == "ENODEV")
+    );
+    let ordered = events
+        .windows(2)
+        .all(|pair| pair[0]["seq"].as_u64() < pair[1]["seq"].as_u64());
+    assert!(ordered);
+}
+
+#[test]
+fn the_picture_is_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.svg");
+    assert_eq!(
+        run(&["--report", path.to_str().unwrap()]).status.code(),
+        Some(0)
+    );
+    let picture = fs::read_to_string(&path).unwrap();
+    assert!(picture.starts_with("<svg ") && picture.ends_with("</svg>\n"));
+    for wanted in [
+        "unplug iio-adc, on read:1",
+        "/dev/iio:device0",
+        "gone, still held",
+    ] {
+        assert!(picture.contains(wanted), "{wanted}");
+    }
+}
+
+#[test]
+fn a_program_has_its_streams_and_its_exit_status() {
+    let output = run(&["--", "sh", "-c", "echo out; echo err >&2; exit 7"]);
+    assert_eq!(text(&output.stdout), "out\n");
+    let said = text(&output.stderr);
+    assert!(said.contains("err\n"), "{said}");
+    assert!(said.contains("program   sh: exit status 7"), "{said}");
+    assert!(said.ends_with("verdict: clean\n"), "{said}");
+    assert_eq!(output.status.code(), Some(7));
+}
+
+#[test]
+fn a_program_that_is_killed_is_told_as_shells_do() {
+    let output = run(&["--", "sh", "-c", "kill -KILL $$"]);
+    assert_eq!(output.status.code(), Some(137));
+    let output = run(&["--", "sh", "-c", "kill -SEGV $$"]);
+    let said = text(&output.stderr);
+    assert!(
+        said.contains("finding   program: sh crashed: signal 11 (SIGSEGV)"),
+        "{said}"
+    );
+    assert_eq!(output.status.code(), Some(139));
+}
+
+#[test]
+fn a_signal_ends_the_program_and_the_verdict_still_comes() {
+    let mut child = lastfd()
+        .args(["run", "--", "sh", "-c", "echo ready; exec sleep 600"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut ready = String::new();
+    BufReader::new(child.stdout.take().unwrap())
+        .read_line(&mut ready)
+        .unwrap();
+    assert_eq!(ready, "ready\n");
+    signal(&child, "TERM");
+    let output = child.wait_with_output().unwrap();
+    let said = text(&output.stderr);
+    assert!(said.contains("program   sh: killed by signal 15"), "{said}");
+    assert!(said.ends_with("verdict: clean\n"), "{said}");
+    assert_eq!(output.status.code(), Some(143));
+}
+
+#[test]
+fn a_signal_ends_the_built_in_client_and_the_verdict_still_comes() {
+    let mut child = lastfd()
+        .args(["run", "--unplug", "iio-adc@600s"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    let mut said = String::new();
+    while !said.contains("read = ") {
+        assert!(stdout.read_line(&mut said).unwrap() > 0, "{said}");
+    }
+    signal(&child, "INT");
+    stdout.read_to_string(&mut said).unwrap();
+    assert!(
+        said.ends_with("no unplug of iio-adc: 600s never came\n"),
+        "{said}"
+    );
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+}
+
+#[test]
+fn a_stock_client_that_loses_its_device_is_told_so_and_ends() {
+    if !has_client("iio_readdev") {
+        return;
+    }
+    let output = run(&[
+        "--device",
+        "iio-adc",
+        "--unplug",
+        "iio-adc@300ms",
+        "--",
+        "iio_readdev",
+        "-u",
+        "{uri}",
+        "-b",
+        "16",
+        "lastfd-adc",
+    ]);
+    let said = text(&output.stderr);
+    // Its exit status says nothing (libiio 0.24 gives 0), its words do.
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(said.contains("No such device (19)"), "{said}");
+    assert!(said.ends_with("verdict: clean\n"), "{said}");
+    let close = said.find("last close of /dev/iio:device0").unwrap();
+    let release = said.find("release of iio:device0").unwrap();
+    assert!(close < release, "{said}");
+
+    let samples = output.stdout;
+    assert!(
+        !samples.is_empty() && samples.len().is_multiple_of(256),
+        "{}",
+        samples.len()
+    );
+    for (n, sample) in samples.chunks_exact(16).enumerate() {
+        let n = n as i64;
+        let word = |at: usize| i16::from_le_bytes([sample[at], sample[at + 1]]);
+        let time = i64::from_le_bytes(sample[8..].try_into().unwrap());
+        assert_eq!((word(0), word(2)), (n as i16, -n as i16));
+        assert_eq!(time, 1_000_000_000 + n * 1_000_000);
+    }
+}
+
+#[test]
+fn iiod_prints_its_address_and_serves_until_interrupted() {
+    let mut child = lastfd()
+        .args([
+            "iiod",
+            "--device",
+            "iio-adc",
+            "--device",
+            "iio-dac",
+            "--bind",
+            "127.0.0.1:0",
+        ])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut uri = String::new();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    stdout.read_line(&mut uri).unwrap();
+    let address = uri.trim().strip_prefix("ip:").unwrap();
+    let mut client = TcpStream::connect(address).unwrap();
+    client
+        .write_all(b"READ lastfd-adc INPUT voltage0 raw\r\nREAD dac-label name\r\n")
+        .unwrap();
+    let mut reply = [0; 21];
+    client.read_exact(&mut reply).unwrap();
+    assert_eq!(&reply, b"4\n100\0\n11\nlastfd-dac\0");
+    // A client that stays connected does not hold it up.
+    signal(&child, "INT");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn replay_prints_the_trace_of_a_file_and_of_a_name() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let replay = |args: &[&str]| {
+        let output = lastfd()
+            .current_dir(&root)
+            .arg("replay")
+            .args(args)
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        text(&output.stdout)
+    };
+    let by_name = replay(&["l3"]);
+    assert_eq!(by_name, replay(&["oracle/scenarios/l3.scenario"]));
+    assert!(by_name.starts_with("00 BEGIN\n"), "{by_name}");
+    let two = replay(&["--rules", "linux-pre-6.6", "a1", "a2"]);
+    assert!(
+        two.starts_with("== a1\n00 BEGIN\n") && two.contains("\n== a2\n"),
+        "{two}"
+    );
+    assert_ne!(replay(&["a1"]), replay(&["--rules", "linux-pre-6.6", "a1"]));
+}
