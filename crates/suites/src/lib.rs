@@ -1,0 +1,36 @@
+//! The built-in KUnit suites: the claims about lifetimes that this project is
+//! about, as cases that anybody can run.
+//!
+//! Depends on `lastfd-kunit` and the frameworks. The cases follow by behaviour
+//! the kernel's own suites of `drivers/base/test`, `lib/kunit` and
+//! `drivers/iio/test`; they are written anew. Suites whose name ends in a rule
+//! set run under those rules.
+//!
+//! ```
+//! let stats = lastfd_kunit::Runner::new().run_quietly(&lastfd_suites::all());
+//! assert!(stats.is_success());
+//! ```
+#![forbid(unsafe_code)]
+
+mod device_devm;
+mod iio_gts;
+mod kunit_device;
+mod kunit_resource;
+mod uevent_devm;
+
+use lastfd_kunit::Suite;
+
+/// Every built-in suite, in the order they are run.
+pub fn all() -> Vec<Suite> {
+    vec![
+        device_devm::root_device_devm(),
+        device_devm::root_device_devm_before_6_6(),
+        device_devm::platform_device_devm(),
+        device_devm::platform_device_devm_before_6_6(),
+        uevent_devm::uevent_devm(),
+        uevent_devm::uevent_devm_before_6_6(),
+        kunit_device::kunit_device(),
+        kunit_resource::kunit_resource(),
+        iio_gts::iio_gain_time_scale(),
+    ]
+}
