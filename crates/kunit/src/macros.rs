@@ -89,27 +89,29 @@ checks! { $
         = __kunit_pointer();
 }
 
+/// The message of a check, if there is one.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __kunit_message {
+    () => {
+        ::core::option::Option::None
+    };
+    ($($message:tt)+) => {
+        ::core::option::Option::Some(::core::format_args!($($message)+))
+    };
+}
+
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __kunit_unary {
-    ($kind:ident $pointer:ident $expected:ident, $test:expr, $condition:expr $(,)?) => {
+    ($kind:ident $pointer:ident $expected:ident, $test:expr, $condition:expr $(, $($message:tt)*)?) => {
         $crate::check::unary(
             &$test,
             $crate::check::Kind::$kind,
             ::core::stringify!($condition),
             $condition,
             $expected,
-            ::core::option::Option::None,
-        )
-    };
-    ($kind:ident $pointer:ident $expected:ident, $test:expr, $condition:expr, $($message:tt)+) => {
-        $crate::check::unary(
-            &$test,
-            $crate::check::Kind::$kind,
-            ::core::stringify!($condition),
-            $condition,
-            $expected,
-            ::core::option::Option::Some(::core::format_args!($($message)+)),
+            $crate::__kunit_message!($($($message)*)?),
         )
     };
 }
@@ -117,7 +119,7 @@ macro_rules! __kunit_unary {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __kunit_binary {
-    ($kind:ident $pointer:ident $operation:tt, $test:expr, $left:expr, $right:expr $(,)?) => {
+    ($kind:ident $pointer:ident $operation:tt, $test:expr, $left:expr, $right:expr $(, $($message:tt)*)?) => {
         match (&$left, &$right) {
             (left, right) => $crate::check::binary(
                 &$test,
@@ -129,23 +131,7 @@ macro_rules! __kunit_binary {
             },
                 *left $operation *right,
                 (left, right),
-                ::core::option::Option::None,
-            ),
-        }
-    };
-    ($kind:ident $pointer:ident $operation:tt, $test:expr, $left:expr, $right:expr, $($message:tt)+) => {
-        match (&$left, &$right) {
-            (left, right) => $crate::check::binary(
-                &$test,
-                $crate::check::Kind::$kind,
-                $crate::check::Texts {
-                left: ::core::stringify!($left),
-                operation: ::core::stringify!($operation),
-                right: ::core::stringify!($right),
-            },
-                *left $operation *right,
-                (left, right),
-                ::core::option::Option::Some(::core::format_args!($($message)+)),
+                $crate::__kunit_message!($($($message)*)?),
             ),
         }
     };
@@ -154,7 +140,7 @@ macro_rules! __kunit_binary {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __kunit_strings {
-    ($kind:ident $pointer:ident $operation:tt, $test:expr, $left:expr, $right:expr $(,)?) => {
+    ($kind:ident $pointer:ident $operation:tt, $test:expr, $left:expr, $right:expr $(, $($message:tt)*)?) => {
         match (&$left, &$right) {
             (left, right) => {
                 let left: &str = ::core::convert::AsRef::as_ref(left);
@@ -169,27 +155,7 @@ macro_rules! __kunit_strings {
             },
                     left $operation right,
                     (&left, &right),
-                    ::core::option::Option::None,
-                )
-            }
-        }
-    };
-    ($kind:ident $pointer:ident $operation:tt, $test:expr, $left:expr, $right:expr, $($message:tt)+) => {
-        match (&$left, &$right) {
-            (left, right) => {
-                let left: &str = ::core::convert::AsRef::as_ref(left);
-                let right: &str = ::core::convert::AsRef::as_ref(right);
-                $crate::check::binary(
-                    &$test,
-                    $crate::check::Kind::$kind,
-                    $crate::check::Texts {
-                left: ::core::stringify!($left),
-                operation: ::core::stringify!($operation),
-                right: ::core::stringify!($right),
-            },
-                    left $operation right,
-                    (&left, &right),
-                    ::core::option::Option::Some(::core::format_args!($($message)+)),
+                    $crate::__kunit_message!($($($message)*)?),
                 )
             }
         }
@@ -199,7 +165,7 @@ macro_rules! __kunit_strings {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __kunit_pointers {
-    ($kind:ident $pointer:ident $operation:tt $equal:ident, $test:expr, $left:expr, $right:expr $(,)?) => {
+    ($kind:ident $pointer:ident $operation:tt $equal:ident, $test:expr, $left:expr, $right:expr $(, $($message:tt)*)?) => {
         $crate::check::pointers(
             &$test,
             $crate::check::Kind::$kind,
@@ -210,21 +176,7 @@ macro_rules! __kunit_pointers {
             },
             $equal,
             (&$left, &$right),
-            ::core::option::Option::None,
-        )
-    };
-    ($kind:ident $pointer:ident $operation:tt $equal:ident, $test:expr, $left:expr, $right:expr, $($message:tt)+) => {
-        $crate::check::pointers(
-            &$test,
-            $crate::check::Kind::$kind,
-            $crate::check::Texts {
-                left: ::core::stringify!($left),
-                operation: ::core::stringify!($operation),
-                right: ::core::stringify!($right),
-            },
-            $equal,
-            (&$left, &$right),
-            ::core::option::Option::Some(::core::format_args!($($message)+)),
+            $crate::__kunit_message!($($($message)*)?),
         )
     };
 }
@@ -232,7 +184,7 @@ macro_rules! __kunit_pointers {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __kunit_memory {
-    ($kind:ident $pointer:ident $operation:tt $equal:ident, $test:expr, $left:expr, $right:expr, $size:expr $(,)?) => {
+    ($kind:ident $pointer:ident $operation:tt $equal:ident, $test:expr, $left:expr, $right:expr, $size:expr $(, $($message:tt)*)?) => {
         $crate::check::memory(
             &$test,
             $crate::check::Kind::$kind,
@@ -247,25 +199,7 @@ macro_rules! __kunit_memory {
                 ::core::convert::AsRef::<[u8]>::as_ref(&$right),
                 $size,
             ),
-            ::core::option::Option::None,
-        )
-    };
-    ($kind:ident $pointer:ident $operation:tt $equal:ident, $test:expr, $left:expr, $right:expr, $size:expr, $($message:tt)+) => {
-        $crate::check::memory(
-            &$test,
-            $crate::check::Kind::$kind,
-            $crate::check::Texts {
-                left: ::core::stringify!($left),
-                operation: ::core::stringify!($operation),
-                right: ::core::stringify!($right),
-            },
-            $equal,
-            (
-                ::core::convert::AsRef::<[u8]>::as_ref(&$left),
-                ::core::convert::AsRef::<[u8]>::as_ref(&$right),
-                $size,
-            ),
-            ::core::option::Option::Some(::core::format_args!($($message)+)),
+            $crate::__kunit_message!($($($message)*)?),
         )
     };
 }
@@ -273,22 +207,13 @@ macro_rules! __kunit_memory {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __kunit_null {
-    ($kind:ident $pointer:ident , $test:expr, $value:expr $(,)?) => {
+    ($kind:ident $pointer:ident , $test:expr, $value:expr $(, $($message:tt)*)?) => {
         $crate::check::null(
             &$test,
             $crate::check::Kind::$kind,
             ::core::stringify!($value),
             &$value,
-            ::core::option::Option::None,
-        )
-    };
-    ($kind:ident $pointer:ident , $test:expr, $value:expr, $($message:tt)+) => {
-        $crate::check::null(
-            &$test,
-            $crate::check::Kind::$kind,
-            ::core::stringify!($value),
-            &$value,
-            ::core::option::Option::Some(::core::format_args!($($message)+)),
+            $crate::__kunit_message!($($($message)*)?),
         )
     };
 }
@@ -296,20 +221,12 @@ macro_rules! __kunit_null {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __kunit_pointer {
-    ($kind:ident $pointer:ident , $test:expr, $value:expr $(,)?) => {
+    ($kind:ident $pointer:ident , $test:expr, $value:expr $(, $($message:tt)*)?) => {
         $crate::check::$pointer(
             &$test,
             ::core::stringify!($value),
             $value,
-            ::core::option::Option::None,
-        )
-    };
-    ($kind:ident $pointer:ident , $test:expr, $value:expr, $($message:tt)+) => {
-        $crate::check::$pointer(
-            &$test,
-            ::core::stringify!($value),
-            $value,
-            ::core::option::Option::Some(::core::format_args!($($message)+)),
+            $crate::__kunit_message!($($($message)*)?),
         )
     };
 }
