@@ -168,6 +168,16 @@ impl Books {
         }
     }
 
+    /// A holder is called otherwise from now on.
+    pub(crate) fn rename_holder(&self, device: u64, from: &Holder, to: Holder) {
+        let mut references = self.references.lock();
+        let entry = references.get_mut(&device);
+        let held = entry.and_then(|entry| entry.held.iter_mut().rfind(|(h, _)| h == from));
+        if let Some((holder, _)) = held {
+            *holder = to;
+        }
+    }
+
     pub(crate) fn lines(&self) -> Vec<LedgerLine> {
         let mut lines = Vec::new();
         for entry in self.references.lock().values() {

@@ -52,6 +52,8 @@ struct ClassInner {
 pub(crate) struct GlueDirectory {
     pub(crate) class: Class,
     pub(crate) names: FxHashSet<Arc<str>>,
+    /// `device_move` took a device out of it and forgot it: it never goes.
+    pub(crate) kept: bool,
 }
 
 impl GlueDirectory {
@@ -59,6 +61,7 @@ impl GlueDirectory {
         GlueDirectory {
             class,
             names: FxHashSet::default(),
+            kept: false,
         }
     }
 }

@@ -1,9 +1,11 @@
 //! Adding devices to the System and taking them out.
 //!
-//! Follows `drivers/base/core.c`: `device_add`, `device_del` and the walks over
-//! children. The order of the steps is what this file is about.
+//! Follows `drivers/base/core.c`: `device_add`, `device_del`, `device_move`,
+//! `device_rename` and the walks over children. The order of the steps is what this file is about.
 
 use core::panic::Location;
+
+use lastfd_sync::Arc;
 
 use super::bus::{self, BusNotify};
 use super::class::Class;
@@ -197,6 +199,92 @@ pub fn device_del(device: &Device) {
 pub fn device_unregister(device: &Device) {
     device_del(device);
     device.put_for(Holder::Creator);
+}
+
+/// Moves a device, with all below it, to another parent, or to none
+/// (`device_move`). Its uevent tells the old path. The kernel's third argument
+/// orders lists for suspend and shutdown, which are not here.
+///
+/// With a class and below a device, the class's directory of the **old** parent
+/// stays and counts on it for ever: the kernel forgets it.
+///
+/// # Errors
+/// `ENOENT` when the device or the new parent lost its directory, `EEXIST` when
+/// the name is taken there, `ENOMEM`. A device that is not added, or a new parent
+/// that is the device itself or below it, is a splat and `EINVAL`.
+#[track_caller]
+pub fn device_move(device: &Device, new_parent: Option<&Device>) -> Result {
+    let refuse = |text: &'static str| {
+        let core = device.core();
+        core.splat(SplatKind::Bug, Some(device.device_ref()), text);
+        Err(Errno::EINVAL)
+    };
+    if !device.state().in_sysfs {
+        return refuse("device_move of a device that is not added");
+    }
+    let mut above = new_parent.cloned();
+    while let Some(ancestor) = above {
+        if ancestor == *device {
+            return refuse("device_move below itself");
+        }
+        above = ancestor.parent();
+    }
+    let child = || Holder::Child(device.name());
+    device.get_for(Holder::Call);
+    if let Some(parent) = new_parent {
+        parent.get_for(child());
+    }
+    if let Err(errno) = kobject::kobject_move(device, new_parent) {
+        if let Some(parent) = new_parent {
+            parent.put_for(child());
+        }
+        device.put_for(Holder::Call);
+        return Err(errno);
+    }
+    let (old_parent, key) = {
+        let mut state = device.state();
+        let old = core::mem::replace(&mut state.parent, new_parent.cloned());
+        (old, state.on_parent.take())
+    };
+    if let (Some(parent), Some(key)) = (&old_parent, key) {
+        parent.inner().children.del(key);
+    }
+    if let Some(parent) = new_parent {
+        let key = parent.inner().children.add_tail(device);
+        device.state().on_parent = Some(key);
+    }
+    if let Some(parent) = old_parent {
+        parent.put_for(child());
+    }
+    device.put_for(Holder::Call);
+    Ok(())
+}
+
+/// Gives a device another name (`device_rename`). Its uevent tells the old path.
+/// Its node, if it has one, keeps the old name, and is not found any more when the
+/// device goes.
+///
+/// # Errors
+/// `EINVAL` for a device that is not added, `EEXIST` when the name is taken beside
+/// it or in its class, `ENOENT` when it lost its directory, `ENOMEM`.
+#[track_caller]
+pub fn device_rename(device: &Device, new_name: &str) -> Result {
+    device.get_for(Holder::Call);
+    let result = rename(device, &Arc::from(new_name));
+    device.put_for(Holder::Call);
+    result
+}
+
+#[track_caller]
+fn rename(device: &Device, new_name: &Arc<str>) -> Result {
+    device.core().allocation()?;
+    if let Some(class) = device.class() {
+        let mut others = class.devices().into_iter().filter(|d| d != device);
+        if others.any(|other| other.name() == *new_name) {
+            return Err(Errno::EEXIST);
+        }
+    }
+    kobject::kobject_rename(device, new_name)
 }
 
 /// Unlinks a device whose last reference went while it was registered, so that

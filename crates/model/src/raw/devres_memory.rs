@@ -3,132 +3,19 @@
 //! Follows `devm_kmalloc`, `devm_krealloc`, `devm_kfree` and `devm_kstrdup` of
 //! `drivers/base/devres.c`.
 
-use core::fmt;
-use core::ops::Range;
-use core::panic::Location;
-
-use lastfd_sync::{Arc, Mutex};
-
 use super::device::Device;
 use super::devres::{Kind, add_node};
+use super::memory::Memory;
 use crate::errno::Result;
-use crate::event::{DeviceRef, EventKind, SplatKind};
-use crate::ledger::Place;
-use crate::system::Core;
+use crate::event::{EventKind, SplatKind};
 
 /// Memory that goes with the device (`devm_kmalloc`).
-///
-/// A handle may be kept past the memory's end, as a pointer can. Reading or
-/// writing it then is a splat and gives zeros; it is never undefined.
-#[derive(Clone)]
-pub struct DevMem(Arc<Inner>);
+pub type DevMem = Memory;
 
-struct Inner {
-    core: Arc<Core>,
-    device: DeviceRef,
-    /// None once freed.
-    bytes: Mutex<Option<Box<[u8]>>>,
-    freed_at: Mutex<Option<Place>>,
-}
-
-impl PartialEq for DevMem {
-    fn eq(&self, other: &DevMem) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-}
-
-impl Eq for DevMem {}
-
-impl fmt::Debug for DevMem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DevMem")
-            .field("device", &self.0.device)
-            .field("len", &self.len())
-            .finish()
-    }
-}
-
-impl DevMem {
-    fn new(device: &Device, bytes: Box<[u8]>) -> DevMem {
-        DevMem(Arc::new(Inner {
-            core: Arc::clone(device.core()),
-            device: device.device_ref(),
-            bytes: Mutex::new(Some(bytes)),
-            freed_at: Mutex::new(None),
-        }))
-    }
-
-    /// Its size in bytes; None once it is freed.
-    pub fn len(&self) -> Option<usize> {
-        self.0.bytes.lock().as_ref().map(|bytes| bytes.len())
-    }
-
-    /// Whether it has no bytes, freed or not.
-    pub fn is_empty(&self) -> bool {
-        self.len().unwrap_or(0) == 0
-    }
-
-    /// Whether it was freed.
-    pub fn is_freed(&self) -> bool {
-        self.0.bytes.lock().is_none()
-    }
-
-    /// The bytes of the range. After the free, or out of bounds, a splat, and
-    /// zeros for what is not there.
-    #[track_caller]
-    pub fn read(&self, range: Range<usize>) -> Vec<u8> {
-        let mut out = vec![0; range.len()];
-        let fault = match self.0.bytes.lock().as_deref() {
-            None => Some(SplatKind::UseAfterFree),
-            Some(bytes) => match bytes.get(range.clone()) {
-                Some(found) => {
-                    out.copy_from_slice(found);
-                    None
-                }
-                None => Some(SplatKind::Bug),
-            },
-        };
-        self.tell(fault, "read", range);
-        out
-    }
-
-    /// Writes bytes at an offset. After the free, or out of bounds, a splat,
-    /// and nothing is written.
-    #[track_caller]
-    pub fn write(&self, offset: usize, data: &[u8]) {
-        let range = offset..offset.saturating_add(data.len());
-        let fault = match self.0.bytes.lock().as_deref_mut() {
-            None => Some(SplatKind::UseAfterFree),
-            Some(bytes) => match bytes.get_mut(range.clone()) {
-                Some(place) => {
-                    place.copy_from_slice(data);
-                    None
-                }
-                None => Some(SplatKind::Bug),
-            },
-        };
-        self.tell(fault, "write", range);
-    }
-
-    #[track_caller]
-    fn tell(&self, fault: Option<SplatKind>, what: &str, range: Range<usize>) {
-        let Some(kind) = fault else {
-            return;
-        };
-        let freed = match *self.0.freed_at.lock() {
-            Some(place) => format!(" (freed at {place})"),
-            None => String::new(),
-        };
-        let text = format!("{what} of managed memory at {range:?}{freed}");
-        self.0.core.splat(kind, Some(self.0.device.clone()), text);
-    }
-
-    #[track_caller]
-    pub(crate) fn free(&self) {
-        *self.0.freed_at.lock() = Some(Location::caller());
-        let gone = self.0.bytes.lock().take();
-        drop(gone);
-    }
+#[track_caller]
+fn allocate(device: &Device, bytes: Vec<u8>) -> DevMem {
+    let owner = Some(device.device_ref());
+    Memory::new(&device.system(), "managed memory", owner, bytes)
 }
 
 /// Memory that goes with the device (`devm_kmalloc`). It is zeroed all the
@@ -152,7 +39,7 @@ pub fn devm_kmalloc(device: &Device, size: usize) -> Result<DevMem> {
 /// ```
 #[track_caller]
 pub fn devm_kzalloc(device: &Device, size: usize) -> Result<DevMem> {
-    let memory = DevMem::new(device, vec![0; size].into_boxed_slice());
+    let memory = allocate(device, vec![0; size]);
     if size == 0 {
         return Ok(memory);
     }
@@ -177,13 +64,14 @@ pub fn devm_kstrdup(device: &Device, text: &str) -> Result<DevMem> {
 pub fn devm_krealloc(device: &Device, memory: &DevMem, size: usize) -> Result<Option<DevMem>> {
     if size == 0 {
         devm_kfree(device, memory);
-        return Ok(Some(DevMem::new(device, Box::default())));
+        return Ok(Some(allocate(device, Vec::new())));
     }
     if memory.len().is_some_and(|len| len >= size) {
         return Ok(Some(memory.clone()));
     }
     device.core().allocation()?;
-    let mut bytes = vec![0; size];
+    let mut bytes = memory.bytes().unwrap_or_default();
+    bytes.resize(size, 0);
     let new = {
         let mut list = device.inner().devres.lock();
         let node = list
@@ -191,10 +79,7 @@ pub fn devm_krealloc(device: &Device, memory: &DevMem, size: usize) -> Result<Op
             .iter_mut()
             .find(|node| matches!(&node.kind, Kind::Memory(m) if m == memory));
         node.map(|node| {
-            if let Some(old) = memory.0.bytes.lock().as_deref() {
-                bytes[..old.len()].copy_from_slice(old);
-            }
-            let new = DevMem::new(device, bytes.into_boxed_slice());
+            let new = allocate(device, bytes);
             node.kind = Kind::Memory(new.clone());
             new
         })

@@ -19,6 +19,7 @@ mod devtmpfs;
 mod driver;
 mod klist;
 mod kobject;
+mod memory;
 mod mutex;
 mod platform;
 mod registry;
@@ -28,7 +29,7 @@ mod uevent;
 
 pub use self::core::{
     device_add, device_del, device_find_child_by_name, device_for_each_child,
-    device_for_each_child_reverse, device_register, device_unregister,
+    device_for_each_child_reverse, device_move, device_register, device_rename, device_unregister,
 };
 pub use bus::{
     Bus, BusMatch, BusNotify, BusType, Notifier, NotifierId, bus_for_each_dev, bus_register,
@@ -59,6 +60,7 @@ pub use devres_memory::{
 };
 pub use devtmpfs::{DevNode, alloc_chrdev_region, unregister_chrdev_region};
 pub use driver::{Driver, Probe, Remove, driver_register, driver_unregister};
+pub use memory::Memory;
 pub use mutex::{KernelGuard, KernelMutex};
 pub(crate) use platform::platform_bus_init;
 pub use platform::{
