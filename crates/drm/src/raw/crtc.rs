@@ -159,17 +159,18 @@ pub fn drm_crtc_init_simulated(dev: &DrmDevice, frame: Duration) -> Result<DrmCr
     };
     let crtc = drm_crtc_init(dev, funcs)?;
     let timer = {
-        let (source, crtc) = (Arc::downgrade(&source), crtc.clone());
+        // Weak: the CRTC has the source in its callbacks, and that the timer.
+        let (source, crtc) = (Arc::downgrade(&source), Arc::downgrade(&crtc.0));
         // vkms_crtc.c: vkms_vblank_simulate
         Timer::new(&dev.system(), dev.dev().as_ref(), "vblank", move || {
-            let Some(source) = source.upgrade() else {
+            let (Some(source), Some(crtc)) = (source.upgrade(), crtc.upgrade()) else {
                 return Next::Stop;
             };
             {
                 let mut due = source.due.lock();
                 *due = due.after(source.frame);
             }
-            drm_crtc_handle_vblank(&crtc);
+            drm_crtc_handle_vblank(&DrmCrtc(crtc));
             Next::After(source.frame)
         })
     };

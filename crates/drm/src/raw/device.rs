@@ -12,12 +12,13 @@ use lastfd_model::event::SplatKind;
 use lastfd_model::raw::{Action, Device, devm_add_action_or_reset, get_device_for, put_device_for};
 use lastfd_model::{DeviceRef, Errno, EventKind, Holding, LedgerEntry, LedgerLine, Result, System};
 use lastfd_sync::atomic::{AtomicBool, AtomicU32};
-use lastfd_sync::gate::{Enter, Gate};
+use lastfd_sync::gate::Gate;
 use lastfd_sync::{Arc, Mutex, OnceLock, Weak};
 
 use super::auth::Master;
 use super::core::DrmCore;
 use super::driver::{DrmDriver, Features};
+use super::enter::Gates;
 use super::file::DrmFile;
 use super::gem::OffsetManager;
 use super::lock::KernelMutex;
@@ -67,48 +68,6 @@ pub(crate) struct Inner {
     private: Mutex<Option<Arc<dyn Any + Send + Sync>>>,
     /// References, for the ledger: by whom, latest last.
     held: Mutex<Vec<(&'static str, LedgerEntry)>>,
-}
-
-/// The gate of the device. A gate closes for ever; a device that is registered
-/// after a failure may be entered again, by the next one.
-struct Gates {
-    gate: Gate,
-    next: OnceLock<Box<Gates>>,
-}
-
-impl Gates {
-    fn new(core: &DrmCore) -> Gates {
-        Gates {
-            gate: Gate::new(&core.domain),
-            next: OnceLock::new(),
-        }
-    }
-
-    #[inline]
-    fn enter(&self) -> Option<Enter<'_>> {
-        match self.gate.enter() {
-            Some(inside) => Some(inside),
-            None => self.next.get()?.enter(),
-        }
-    }
-
-    fn last(&self) -> &Gate {
-        match self.next.get() {
-            Some(next) => next.last(),
-            None => &self.gate,
-        }
-    }
-
-    fn reopen(&self, core: &DrmCore) {
-        match self.next.get() {
-            Some(next) => next.reopen(core),
-            None if self.gate.is_closed() => {
-                // Somebody else may have been first, to the same end.
-                let _ = self.next.set(Box::new(Gates::new(core)));
-            }
-            None => {}
-        }
-    }
 }
 
 impl fmt::Debug for DrmDevice {
@@ -286,6 +245,11 @@ impl DrmDevice {
         let _ = slot.set(minor);
     }
 
+    pub(crate) fn gates(&self) -> &Gates {
+        &self.0.gate
+    }
+
+    /// The gate that is to close.
     pub(crate) fn gate(&self) -> &Gate {
         self.0.gate.last()
     }
@@ -556,30 +520,4 @@ pub(crate) fn gone(dev: &DrmDevice, what: &str) -> Errno {
         format!("{what} on a DRM device that is released"),
     );
     Errno::EINVAL
-}
-
-/// Being inside a section that an unplug waits for.
-pub struct DrmEnter<'a>(Enter<'a>);
-
-impl fmt::Debug for DrmEnter<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("DrmEnter").field(&self.0).finish()
-    }
-}
-
-/// Enters a section in which the hardware is there, or gives `None` once the
-/// device was unplugged (`drm_dev_enter`). An unplug waits for all sections of
-/// all devices to end. Sections may be nested.
-///
-/// After [`drm_dev_unregister`](super::drm_dev_unregister) alone it still
-/// succeeds.
-#[inline]
-pub fn drm_dev_enter(dev: &DrmDevice) -> Option<DrmEnter<'_>> {
-    dev.0.gate.enter().map(DrmEnter)
-}
-
-/// Leaves the section (`drm_dev_exit`); dropping it does the same.
-#[inline]
-pub fn drm_dev_exit(section: DrmEnter<'_>) {
-    drop(section);
 }

@@ -12,6 +12,7 @@ mod crtc;
 mod device;
 mod driver;
 mod dumb;
+mod enter;
 mod events;
 mod file;
 mod fops;
@@ -38,13 +39,14 @@ pub use crtc::{
     drm_atomic_helper_shutdown, drm_crtc_init, drm_crtc_init_simulated, drm_crtcs,
 };
 pub use device::{
-    DrmDevice, DrmEnter, devm_drm_dev_alloc, drm_dev_alloc, drm_dev_enter, drm_dev_exit,
-    drm_dev_get, drm_dev_init, drm_dev_kref_read, drm_dev_put,
+    DrmDevice, devm_drm_dev_alloc, drm_dev_alloc, drm_dev_get, drm_dev_init, drm_dev_kref_read,
+    drm_dev_put,
 };
 pub use driver::{
     DrmDriver, DrmIoctlDesc, DrmIoctlFn, DumbCreate, Features, IoctlFlags, MasterSet, OnDevice,
     OnFile, TryOnDevice, TryOnFile,
 };
+pub use enter::{DrmEnter, drm_dev_enter, drm_dev_exit};
 pub use events::{
     DrmPendingEvent, drm_event_cancel_free, drm_event_reserve_init, drm_poll, drm_read,
     drm_send_event,

@@ -12,7 +12,7 @@ use lastfd_model::raw::{
     platform_driver,
 };
 use lastfd_model::{Event, EventKind, Recording, Result, System};
-use lastfd_sync::{Arc, Clock, Mutex};
+use lastfd_sync::{Arc, Clock, Mutex, Weak};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 /// One frame of the simulated CRTC.
@@ -53,6 +53,8 @@ pub(crate) struct Card {
     pub(crate) pdev: Device,
     driver: Driver,
     made: Made,
+    /// Held by each device in memory.
+    drm_driver: Weak<DrmDriver>,
 }
 
 /// The callbacks of the recorded module's driver.
@@ -167,6 +169,7 @@ impl Card {
         let made = Made::default();
         let bus_driver = platform_driver(&system, "lf-m");
         let drm_driver = Arc::new(driver);
+        let weak_driver = Arc::downgrade(&drm_driver);
         let (in_probe, in_remove) = (made.clone(), made.clone());
         bus_driver.set_probe(move |device| {
             more(None, device)?;
@@ -191,6 +194,7 @@ impl Card {
             pdev,
             driver: bus_driver,
             made,
+            drm_driver: weak_driver,
         }
     }
 
@@ -246,8 +250,18 @@ impl Card {
             .map(ToString::to_string)
             .collect();
         assert_eq!(left, [] as [String; 0]);
-        let Card { system, events, .. } = self;
+        let Card {
+            system,
+            events,
+            log,
+            pdev,
+            driver,
+            made,
+            drm_driver,
+        } = self;
+        drop((driver, made, pdev, log));
         drop(system);
+        assert_eq!(drm_driver.strong_count(), 0, "a device is left in memory");
         let leaks: Vec<String> = events
             .events()
             .iter()

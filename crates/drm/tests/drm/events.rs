@@ -106,7 +106,7 @@ fn a_file_has_room_for_4096_bytes_of_events_pending_ones_included() {
     for event in pending {
         drm_send_event(&dev, event);
     }
-    drop(drm_file);
+    drop((drm_file, dev));
     card.remove();
     card.finish();
 }

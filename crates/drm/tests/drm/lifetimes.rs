@@ -79,6 +79,7 @@ fn m2_an_extra_reference_keeps_the_device_and_what_is_managed_past_the_unbind() 
     );
     assert_eq!(card.refs(), GONE);
     assert_eq!(released(&card), ["kdev", "pdev"]);
+    drop(dev);
     card.finish();
 }
 
@@ -139,5 +140,6 @@ fn m6_a_driver_that_neither_unplugs_nor_unregisters_leaves_a_card_that_can_be_en
     );
     assert_eq!(card.refs(), GONE);
     assert_eq!(released(&card), ["kdev", "pdev"]);
+    drop(dev);
     card.finish();
 }

@@ -10,6 +10,7 @@ mod lifetimes;
 mod managed;
 mod master;
 mod mistakes;
+mod races;
 mod registration;
 mod typed_face;
 mod unplug_table;

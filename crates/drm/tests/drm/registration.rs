@@ -67,6 +67,7 @@ fn a_card_and_its_render_node_have_numbers_of_their_own() {
     assert_eq!(&*card.kdev().class().unwrap().name(), "drm");
     let devt = card.kdev().devt().unwrap();
     assert_eq!((devt.major, devt.minor), (DRM_MAJOR, 0));
+    drop(dev);
     card.remove();
     card.finish();
 }
