@@ -94,6 +94,22 @@ structs! {
         /// Padding.
         pad: u32,
     }
+    /// `struct drm_gem_flink`.
+    DrmGemFlink {
+        /// The handle.
+        handle: u32,
+        /// The name that other files may open.
+        name: u32,
+    }
+    /// `struct drm_gem_open`.
+    DrmGemOpen {
+        /// The name.
+        name: u32,
+        /// The new handle.
+        handle: u32,
+        /// Bytes of the buffer.
+        size: u64,
+    }
     /// `struct drm_get_cap`.
     DrmGetCap {
         /// Which one, of `DRM_CAP_*`.
@@ -220,8 +236,8 @@ ioctls! {
     DRM_IOCTL_GET_STATS = ioc(IOC_OUT, B, 0x06, 248);
     DRM_IOCTL_SET_VERSION = iowr::<DrmSetVersion>(B, 0x07);
     DRM_IOCTL_GEM_CLOSE = iow::<DrmGemClose>(B, 0x09);
-    DRM_IOCTL_GEM_FLINK = both(0x0a, 8);
-    DRM_IOCTL_GEM_OPEN = both(0x0b, 16);
+    DRM_IOCTL_GEM_FLINK = iowr::<DrmGemFlink>(B, 0x0a);
+    DRM_IOCTL_GEM_OPEN = iowr::<DrmGemOpen>(B, 0x0b);
     DRM_IOCTL_GET_CAP = iowr::<DrmGetCap>(B, 0x0c);
     DRM_IOCTL_SET_CLIENT_CAP = iow::<DrmSetClientCap>(B, 0x0d);
     DRM_IOCTL_SET_UNIQUE = iow::<DrmUnique>(B, 0x10);

@@ -51,6 +51,8 @@ fn drm_is_laid_out_as_in_the_headers() {
             drm_di_major, drm_di_minor, drm_dd_major, drm_dd_minor
         }
         DrmGemClose = "struct drm_gem_close" { handle, pad }
+        DrmGemFlink = "struct drm_gem_flink" { handle, name }
+        DrmGemOpen = "struct drm_gem_open" { handle, name, size }
         DrmGetCap = "struct drm_get_cap" { capability, value }
         DrmSetClientCap = "struct drm_set_client_cap" { capability, value }
         DrmPrimeHandle = "struct drm_prime_handle" { handle, flags, fd }

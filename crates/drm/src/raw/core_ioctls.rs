@@ -36,8 +36,8 @@ pub(crate) enum CoreIoctl {
     Invalid,
     WaitVblank,
     GemClose,
-    /// Names of buffers for other programs; nobody needs them.
-    GemName,
+    GemFlink,
+    GemOpen,
     PrimeHandleToFd,
     PrimeFdToHandle,
     CreateDumb,
@@ -78,7 +78,8 @@ fn entry(cmd: u32) -> (IoctlFlags, CoreIoctl) {
         DRM_IOCTL_DROP_MASTER => (NONE, DropMaster),
         DRM_IOCTL_WAIT_VBLANK => (NONE, WaitVblank),
         DRM_IOCTL_GEM_CLOSE => (RENDER, GemClose),
-        DRM_IOCTL_GEM_FLINK | DRM_IOCTL_GEM_OPEN => (AUTH, GemName),
+        DRM_IOCTL_GEM_FLINK => (AUTH, GemFlink),
+        DRM_IOCTL_GEM_OPEN => (AUTH, GemOpen),
         DRM_IOCTL_PRIME_HANDLE_TO_FD => (RENDER, PrimeHandleToFd),
         DRM_IOCTL_PRIME_FD_TO_HANDLE => (RENDER, PrimeFdToHandle),
         DRM_IOCTL_MODE_CREATE_DUMB => (NONE, CreateDumb),
@@ -150,14 +151,20 @@ pub(crate) fn run(
         CoreIoctl::DropMaster => auth::dropmaster(dev, file),
         CoreIoctl::Noop => Ok(()),
         CoreIoctl::Invalid => Err(Errno::EINVAL),
-        CoreIoctl::GemClose if !dev.has(Features::GEM) => Err(Errno::EOPNOTSUPP),
+        CoreIoctl::GemClose | CoreIoctl::GemFlink | CoreIoctl::GemOpen
+            if !dev.has(Features::GEM) =>
+        {
+            Err(Errno::EOPNOTSUPP)
+        }
+        CoreIoctl::GemFlink => gem::flink(dev, file, call),
+        CoreIoctl::GemOpen => gem::open(dev, file, call),
         CoreIoctl::GemClose => gem::drm_gem_handle_delete(file, call.arg::<DrmGemClose>().handle),
         CoreIoctl::PrimeHandleToFd => prime::handle_to_fd(dev, file, call),
         CoreIoctl::PrimeFdToHandle => prime::fd_to_handle(call),
         CoreIoctl::CreateDumb => dumb::create(dev, file, call),
         CoreIoctl::MapDumb => dumb::map(dev, file, call),
         CoreIoctl::DestroyDumb => dumb::destroy(dev, file, call),
-        CoreIoctl::GemName | CoreIoctl::Unsupported => Err(Errno::EOPNOTSUPP),
+        CoreIoctl::Unsupported => Err(Errno::EOPNOTSUPP),
     };
     Try::Done(result.map(|()| 0))
 }

@@ -6,13 +6,14 @@
 use core::fmt;
 use std::collections::BTreeMap;
 
-use lastfd_abi::drm::DrmModeCreateDumb;
-use lastfd_chrdev::{MapRequest, Mapped, PAGE_SIZE, Region};
+use lastfd_abi::drm::{DrmGemFlink, DrmGemOpen, DrmModeCreateDumb};
+use lastfd_chrdev::{MapRequest, Mapped, OpenFile, PAGE_SIZE, Region};
 use lastfd_model::{Errno, Result};
 use lastfd_sync::{Arc, Mutex, OnceLock, Weak};
 
 use super::device::{DrmDevice, WeakDrmDevice};
 use super::file::DrmFile;
+use super::ioctl::DrmCall;
 
 /// Where the offsets of buffers begin, in pages (`DRM_FILE_PAGE_OFFSET_START`).
 const FIRST_PAGE: u64 = 0x10_0000;
@@ -32,14 +33,26 @@ struct Object {
     region: Region,
     /// `vma_node.vm_node.start`, in pages.
     start: OnceLock<u64>,
-    /// `vma_node.vm_files`: who may map it, by file and how often.
+    /// `vma_node.vm_files`: who may map it, by file and how often. Together
+    /// these are `handle_count`.
     allowed: Mutex<BTreeMap<u64, u32>>,
+    /// What goes with the last handle.
+    shared: Mutex<Shared>,
+}
+
+/// How other files and programs know a buffer.
+#[derive(Default)]
+struct Shared {
+    /// `obj->name`; 0 is none.
+    name: u32,
+    /// `obj->dma_buf`: one file for all exports.
+    exported: Option<OpenFile>,
 }
 
 impl Drop for Object {
     fn drop(&mut self) {
         if let (Some(start), Some(dev)) = (self.start.get(), self.dev.upgrade()) {
-            dev.offsets().0.lock().remove(start);
+            dev.offsets().nodes.lock().remove(start);
         }
     }
 }
@@ -71,15 +84,31 @@ impl GemObject {
         &self.0.region
     }
 
+    /// The file of its export, made by `export` if there is none.
+    pub(crate) fn exported(&self, export: impl FnOnce() -> Result<OpenFile>) -> Result<OpenFile> {
+        let known = self.0.shared.lock().exported.clone();
+        if let Some(file) = known {
+            return Ok(file);
+        }
+        let file = export()?;
+        let mut shared = self.0.shared.lock();
+        // Somebody else may have been faster; then it is theirs.
+        Ok(shared.exported.get_or_insert(file).clone())
+    }
+
     /// How many handles, mappings and descriptors hold it.
     pub fn users(&self) -> usize {
         Arc::strong_count(&self.0)
     }
 }
 
-/// `dev->vma_offset_manager`: pages taken, and by what.
+/// `dev->vma_offset_manager` and `dev->object_name_idr`.
 #[derive(Default)]
-pub(crate) struct OffsetManager(Mutex<BTreeMap<u64, (u64, Weak<Object>)>>);
+pub(crate) struct OffsetManager {
+    /// Pages taken, and by what.
+    nodes: Mutex<BTreeMap<u64, (u64, Weak<Object>)>>,
+    names: Mutex<BTreeMap<u32, Weak<Object>>>,
+}
 
 impl OffsetManager {
     /// Bytes of a `struct drm_vma_offset_manager`, near enough.
@@ -90,7 +119,7 @@ impl OffsetManager {
         if pages == 0 {
             return Err(Errno::ENOSPC);
         }
-        let mut nodes = self.0.lock();
+        let mut nodes = self.nodes.lock();
         let mut start = FIRST_PAGE;
         for (&taken, (length, _)) in nodes.iter() {
             if taken - start >= pages {
@@ -109,7 +138,7 @@ impl OffsetManager {
 
     /// drm_vma_offset_exact_lookup: the buffer that starts there and is as long.
     fn lookup(&self, start: u64, pages: u64) -> Option<GemObject> {
-        let nodes = self.0.lock();
+        let nodes = self.nodes.lock();
         let (length, object) = nodes.get(&start)?;
         if *length < pages {
             return None;
@@ -141,6 +170,7 @@ pub fn drm_gem_shmem_create(dev: &DrmDevice, size: u64) -> Result<GemObject> {
         region: Region::new("drm mm object", length)?,
         start: OnceLock::new(),
         allowed: Mutex::new(BTreeMap::new()),
+        shared: Mutex::default(),
     });
     dev.offsets().add(&object, pages)?;
     Ok(GemObject(object))
@@ -182,15 +212,58 @@ pub fn drm_gem_handle_delete(file: &DrmFile, handle: u32) -> Result {
     Ok(())
 }
 
-/// drm_vma_node_revoke.
+/// drm_vma_node_revoke and drm_gem_object_handle_put_unlocked: with the last
+/// handle go the name and the cached export.
 fn revoke(object: &GemObject, file: &DrmFile) {
-    let mut allowed = object.0.allowed.lock();
-    if let Some(count) = allowed.get_mut(&file.id()) {
-        *count -= 1;
-        if *count == 0 {
-            allowed.remove(&file.id());
+    let last = {
+        let mut allowed = object.0.allowed.lock();
+        if let Some(count) = allowed.get_mut(&file.id()) {
+            *count -= 1;
+            if *count == 0 {
+                allowed.remove(&file.id());
+            }
         }
+        allowed.is_empty()
+    };
+    if last {
+        let shared = core::mem::take(&mut *object.0.shared.lock());
+        file.dev().offsets().names.lock().remove(&shared.name);
+        drop(shared);
     }
+}
+
+/// drm_gem_flink_ioctl.
+#[track_caller]
+pub(crate) fn flink(dev: &DrmDevice, file: &DrmFile, call: &mut DrmCall<'_, '_>) -> Result {
+    let mut args: DrmGemFlink = call.arg();
+    let object = drm_gem_object_lookup(file, args.handle)?;
+    let mut shared = object.0.shared.lock();
+    if shared.name == 0 {
+        dev.system().allocation()?;
+        let mut names = dev.offsets().names.lock();
+        let free = (1..=i32::MAX as u32).find(|name| !names.contains_key(name));
+        shared.name = free.ok_or(Errno::ENOSPC)?;
+        names.insert(shared.name, Arc::downgrade(&object.0));
+    }
+    args.name = shared.name;
+    drop(shared);
+    call.set_arg(&args);
+    Ok(())
+}
+
+/// drm_gem_open_ioctl.
+#[track_caller]
+pub(crate) fn open(dev: &DrmDevice, file: &DrmFile, call: &mut DrmCall<'_, '_>) -> Result {
+    let mut args: DrmGemOpen = call.arg();
+    let named = {
+        let names = dev.offsets().names.lock();
+        names.get(&args.name).and_then(Weak::upgrade)
+    };
+    let object = GemObject(named.ok_or(Errno::ENOENT)?);
+    args.handle = drm_gem_handle_create(file, &object)?;
+    args.size = object.size();
+    call.set_arg(&args);
+    Ok(())
 }
 
 /// drm_gem_release: all handles of a file that is closed.

@@ -2,11 +2,12 @@
 //!
 //! Follows `drivers/gpu/drm/drm_prime.c`, as far as one device exports. An
 //! exported buffer **pins the DRM device**, and with it the hardware device,
-//! for as long as its descriptor or a mapping of it is there.
+//! for as long as its descriptor, a mapping of it or a handle on the exported
+//! buffer is there. All exports of a buffer are one file.
 
 use lastfd_abi::drm::{DRM_CLOEXEC, DRM_RDWR, DrmPrimeHandle};
 use lastfd_chrdev::{
-    File, FileOps, MapRequest, Mapped, OpSet, OpenFlags, Whence, anon_inode_getfile,
+    File, FileOps, MapRequest, Mapped, OpSet, OpenFile, OpenFlags, Whence, anon_inode_getfile,
 };
 use lastfd_model::{Errno, Result};
 use lastfd_sync::Arc;
@@ -66,18 +67,24 @@ pub(crate) fn handle_to_fd(dev: &DrmDevice, file: &DrmFile, call: &mut DrmCall<'
         return Err(Errno::EINVAL);
     }
     let object = drm_gem_object_lookup(file, args.handle)?;
-    dev.get_for(DrmDevice::BY_BUFFER);
-    let exported = Arc::new(Exported {
-        dev: dev.clone(),
-        object,
-    });
     let flags = OpenFlags(args.flags);
-    let device = Some(dev.device_ref());
-    let file = anon_inode_getfile(&dev.system(), "dmabuf", exported, None, flags, device)
-        .inspect_err(|_| dev.put_for(DrmDevice::BY_BUFFER))?;
+    let file = object.exported(|| export(dev, &object, flags))?;
     args.fd = call.install_fd(file, flags)?;
     call.set_arg(&args);
     Ok(())
+}
+
+/// drm_gem_prime_export.
+#[track_caller]
+fn export(dev: &DrmDevice, object: &GemObject, flags: OpenFlags) -> Result<OpenFile> {
+    dev.get_for(DrmDevice::BY_BUFFER);
+    let exported = Arc::new(Exported {
+        dev: dev.clone(),
+        object: object.clone(),
+    });
+    let device = Some(dev.device_ref());
+    anon_inode_getfile(&dev.system(), "dmabuf", exported, None, flags, device)
+        .inspect_err(|_| dev.put_for(DrmDevice::BY_BUFFER))
 }
 
 /// drm_prime_fd_to_handle_ioctl. A caller's descriptors are not looked up

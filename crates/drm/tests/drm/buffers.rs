@@ -168,6 +168,69 @@ fn an_exported_buffer_pins_the_device_without_any_file_of_it() {
 }
 
 #[test]
+fn exports_of_one_buffer_are_one_file_until_its_last_handle_goes() {
+    let card = Card::display(Removal::Unplug);
+    let file = card.open();
+    let (handle, _, _) = dumb(&file).unwrap();
+    let mut program = Process::new();
+    let export = |program: &mut Process| {
+        let request = DrmPrimeHandle {
+            handle,
+            flags: 0,
+            fd: -1,
+        };
+        let arg = program.map(zerocopy::IntoBytes::as_bytes(&request).to_vec());
+        file.ioctl(DRM_IOCTL_PRIME_HANDLE_TO_FD, arg, program)
+            .unwrap();
+        let answer: DrmPrimeHandle =
+            zerocopy::FromBytes::read_from_bytes(program.bytes(arg)).unwrap();
+        answer.fd
+    };
+    let (first, second) = (export(&mut program), export(&mut program));
+    let same = program
+        .file(first)
+        .unwrap()
+        .same(&program.file(second).unwrap());
+    assert!(same);
+    let refs = || drm_dev_kref_read(&card.dev());
+    assert_eq!(refs(), 3);
+    program.close(first).unwrap();
+    program.close(second).unwrap();
+    // Kept for the next export.
+    assert_eq!(refs(), 3);
+    let mut destroy = DrmModeDestroyDumb { handle };
+    ioctl(&file, DRM_IOCTL_MODE_DESTROY_DUMB, &mut destroy).unwrap();
+    assert_eq!(refs(), 2);
+    drop(file);
+    finish(card);
+}
+
+#[test]
+fn a_name_opens_the_buffer_from_another_file_until_its_last_handle_goes() {
+    let card = Card::display(Removal::Unplug);
+    let (file, other) = (card.open(), card.open());
+    let (handle, _, size) = dumb(&file).unwrap();
+    let mut flink = DrmGemFlink { handle, name: 0 };
+    ioctl(&file, DRM_IOCTL_GEM_FLINK, &mut flink).unwrap();
+    assert_eq!(flink.name, 1);
+    let opened = |file: &OpenFile| {
+        let mut open = DrmGemOpen {
+            name: 1,
+            ..DrmGemOpen::default()
+        };
+        ioctl(file, DRM_IOCTL_GEM_OPEN, &mut open).map(|_| (open.handle, open.size))
+    };
+    assert_eq!(opened(&other), Ok((1, size)));
+    drop(file);
+    assert_eq!(opened(&other), Ok((2, size)));
+    drop(other);
+    let third = card.open();
+    assert_eq!(opened(&third), Err(Errno::ENOENT));
+    drop(third);
+    finish(card);
+}
+
+#[test]
 fn without_the_drivers_help_there_are_no_dumb_buffers() {
     let driver = DrmDriver {
         dumb_create: None,
