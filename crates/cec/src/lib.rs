@@ -27,5 +27,5 @@ mod event;
 pub mod raw;
 
 pub use driver::{Builder, Cec, Driver, Registered};
-pub use event::{CecFrameworkEvent, CecEventKind};
+pub use event::{CecEventKind, CecFrameworkEvent};
 pub use lastfd_abi::cec as abi;

@@ -43,8 +43,7 @@ impl Locked<'_> {
                 state.last_initiator = 0xff;
                 state.transmit_in_progress = false;
             }
-            let enabled =
-                adap.call_op_always("adap_enable", &ops.adap_enable, |op| op(adap, true));
+            let enabled = adap.call_op_always("adap_enable", &ops.adap_enable, |op| op(adap, true));
             if enabled.is_ok() {
                 self.monitor(all, pin, true);
                 self.state().is_enabled = true;
@@ -352,11 +351,7 @@ pub fn cec_s_phys_addr(adap: &CecAdapter, phys_addr: u16, block: bool) {
 /// `ENODEV` once unregister began; `EINVAL` for what the standard forbids;
 /// what the driver answers to being enabled.
 #[track_caller]
-pub fn cec_s_log_addrs(
-    adap: &CecAdapter,
-    log_addrs: Option<&CecLogAddrs>,
-    block: bool,
-) -> Result {
+pub fn cec_s_log_addrs(adap: &CecAdapter, log_addrs: Option<&CecLogAddrs>, block: bool) -> Result {
     if !adap.is_there("cec_s_log_addrs") {
         return Err(Errno::ENODEV);
     }

@@ -144,10 +144,7 @@ fn claim_all(adap: &CecAdapter) -> Result {
                 if state.phys_addr != 0 && type_ == CEC_LOG_ADDR_TYPE_TV {
                     type_ = CEC_LOG_ADDR_TYPE_SPECIFIC;
                 }
-                core::mem::replace(
-                    &mut state.log_addrs.log_addr[i],
-                    CEC_LOG_ADDR_INVALID,
-                )
+                core::mem::replace(&mut state.log_addrs.log_addr[i], CEC_LOG_ADDR_INVALID)
             };
             let list = ADDRESSES[usize::from(type_)];
             let first = if is_of_type(last, type_) {
@@ -168,8 +165,7 @@ fn claim_all(adap: &CecAdapter) -> Result {
                 continue;
             }
             for &log_addr in list.iter().filter(|other| **other != first) {
-                let is_backup =
-                    [CEC_LOG_ADDR_BACKUP_1, CEC_LOG_ADDR_BACKUP_2].contains(&log_addr);
+                let is_backup = [CEC_LOG_ADDR_BACKUP_1, CEC_LOG_ADDR_BACKUP_2].contains(&log_addr);
                 if is_backup && las.cec_version < CEC_OP_CEC_VERSION_2_0 {
                     continue;
                 }
@@ -181,8 +177,7 @@ fn claim_all(adap: &CecAdapter) -> Result {
         break;
     }
     let state = adap.state();
-    if state.log_addrs.log_addr_mask == 0
-        && las.flags & CEC_LOG_ADDRS_FL_ALLOW_UNREG_FALLBACK == 0
+    if state.log_addrs.log_addr_mask == 0 && las.flags & CEC_LOG_ADDRS_FL_ALLOW_UNREG_FALLBACK == 0
     {
         return Err(Errno::ENODEV);
     }
@@ -273,7 +268,11 @@ fn configured(locked: &Locked<'_>) {
             post(reply::report_features(&las, i));
         }
         let device_type = las.primary_device_type[i];
-        post(reply::report_physical_addr(addresses, phys_addr, device_type));
+        post(reply::report_physical_addr(
+            addresses,
+            phys_addr,
+            device_type,
+        ));
         if las.vendor_id != CEC_VENDOR_ID_NONE {
             post(reply::device_vendor_id(addresses, las.vendor_id));
         }

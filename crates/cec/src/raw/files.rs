@@ -416,11 +416,7 @@ fn transmit(fh: &Arc<CecFh>, call: &mut Ioctl<'_>) -> Try<i32> {
     }
 }
 
-fn begin_transmit(
-    fh: &Arc<CecFh>,
-    call: &mut Ioctl<'_>,
-    block: bool,
-) -> Result<(Started, CecMsg)> {
+fn begin_transmit(fh: &Arc<CecFh>, call: &mut Ioctl<'_>, block: bool) -> Result<(Started, CecMsg)> {
     let adap = &fh.adap;
     if !adap.can(CEC_CAP_TRANSMIT) {
         return Err(Errno::ENOTTY);
@@ -462,9 +458,8 @@ fn receive(fh: &Arc<CecFh>, call: &mut Ioctl<'_>) -> Try<i32> {
         let started = call.started();
         call.stash(|| Receiving {
             timeout: asked.timeout,
-            deadline: (asked.timeout != 0).then(|| {
-                started.after(core::time::Duration::from_millis(asked.timeout.into()))
-            }),
+            deadline: (asked.timeout != 0)
+                .then(|| started.after(core::time::Duration::from_millis(asked.timeout.into()))),
         });
     }
     let Receiving { timeout, deadline } = *call.stash(|| Receiving {
@@ -516,16 +511,12 @@ fn dqevent(fh: &Arc<CecFh>, call: &mut Ioctl<'_>) -> Try<i32> {
 fn s_mode(fh: &CecFh, call: &mut Ioctl<'_>) -> Result<i32> {
     let adap = &fh.adap;
     let mode: u32 = ask(call)?;
-    let (initiator, follower) = (
-        mode & CEC_MODE_INITIATOR_MSK,
-        mode & CEC_MODE_FOLLOWER_MSK,
-    );
+    let (initiator, follower) = (mode & CEC_MODE_INITIATOR_MSK, mode & CEC_MODE_FOLLOWER_MSK);
     let monitors = follower >= CEC_MODE_MONITOR_PIN;
     let follows = (CEC_MODE_FOLLOWER..=CEC_MODE_EXCL_FOLLOWER_PASSTHRU).contains(&follower);
-    let exclusive = follower == CEC_MODE_EXCL_FOLLOWER
-        || follower == CEC_MODE_EXCL_FOLLOWER_PASSTHRU;
-    let cannot_transmit =
-        initiator == CEC_MODE_NO_INITIATOR || !adap.can(CEC_CAP_TRANSMIT);
+    let exclusive =
+        follower == CEC_MODE_EXCL_FOLLOWER || follower == CEC_MODE_EXCL_FOLLOWER_PASSTHRU;
+    let cannot_transmit = initiator == CEC_MODE_NO_INITIATOR || !adap.can(CEC_CAP_TRANSMIT);
     if mode & !(CEC_MODE_INITIATOR_MSK | CEC_MODE_FOLLOWER_MSK) != 0
         || initiator > CEC_MODE_EXCL_INITIATOR
         || (follower == CEC_MODE_MONITOR_ALL && !adap.can(CEC_CAP_MONITOR_ALL))

@@ -209,7 +209,9 @@ impl Locked<'_> {
     /// was a file's.
     fn find_who_waits(&self, msg: &mut CecMsg) -> bool {
         let waiting = self.state().wait_queue.clone();
-        let found = waiting.into_iter().find(|transmit| is_reply_to(msg, transmit));
+        let found = waiting
+            .into_iter()
+            .find(|transmit| is_reply_to(msg, transmit));
         let Some(transmit) = found else {
             return false;
         };

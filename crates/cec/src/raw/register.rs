@@ -5,9 +5,7 @@
 
 use lastfd_chrdev::{Cdev, cdev_device_add, cdev_device_del};
 use lastfd_model::event::SplatKind;
-use lastfd_model::raw::{
-    DevT, Device, DeviceSpec, dev_set_drvdata, device_initialize, put_device,
-};
+use lastfd_model::raw::{DevT, Device, DeviceSpec, dev_set_drvdata, device_initialize, put_device};
 use lastfd_model::{Errno, Result};
 use lastfd_sync::Arc;
 

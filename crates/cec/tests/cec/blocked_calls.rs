@@ -41,7 +41,11 @@ fn a_receive_without_a_timeout_is_never_woken() {
     assert!(!task.is_finished(), "removal woke it");
     signal.cancel();
     assert_eq!(task.join().unwrap(), Err(Errno::EINTR));
-    assert_eq!(receive(&file, 0), Err(Errno::ENODEV), "the next one is told");
+    assert_eq!(
+        receive(&file, 0),
+        Err(Errno::ENODEV),
+        "the next one is told"
+    );
 }
 
 #[test]
@@ -101,7 +105,10 @@ fn a_transmit_that_waits_for_a_reply_returns_with_the_wait_aborted() {
     let follower = rig.open_quiet(TV);
     set_mode(&follower, CEC_MODE_INITIATOR | CEC_MODE_FOLLOWER).unwrap();
     let task = asleep(&rig, &file, |file| {
-        send(file, ask(CEC_MSG_GIVE_AUDIO_STATUS, CEC_MSG_REPORT_AUDIO_STATUS))
+        send(
+            file,
+            ask(CEC_MSG_GIVE_AUDIO_STATUS, CEC_MSG_REPORT_AUDIO_STATUS),
+        )
     });
     let before = rig.clock.now();
     rig.unplug();

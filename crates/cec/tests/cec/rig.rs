@@ -60,7 +60,9 @@ impl Wire {
         let Some(msg) = msg else {
             return;
         };
-        let heard = others.iter().any(|other| other.has_log_addr(msg.destination()));
+        let heard = others
+            .iter()
+            .any(|other| other.has_log_addr(msg.destination()));
         let status = if msg.is_broadcast() || heard {
             CEC_TX_STATUS_OK
         } else {
@@ -107,7 +109,11 @@ pub(crate) fn ops(
             Ok(())
         })),
         adap_transmit: Some(Arc::new(move |adap, tries, free_time, msg| {
-            note(&transmit, adap, format!("transmit x{tries} after {free_time}"));
+            note(
+                &transmit,
+                adap,
+                format!("transmit x{tries} after {free_time}"),
+            );
             *sending.lock() = Some(*msg);
             let work = wire.ends.lock().get(index).map(|end| end.work.clone());
             if let (Some(work), false) = (work, *wire.stuck.lock()) {
@@ -154,8 +160,7 @@ impl Rig {
                 for (index, name) in ["tv", "player"].into_iter().enumerate() {
                     let sending = Arc::default();
                     let ops = ops(&told, &wire, index, &sending);
-                    let adap =
-                        cec_allocate_adapter(&device.system(), ops, None, name, caps, 2)?;
+                    let adap = cec_allocate_adapter(&device.system(), ops, None, name, caps, 2)?;
                     cec_register_adapter(&adap, device)
                         .inspect_err(|_| cec_delete_adapter(&adap))?;
                     let weak = Arc::downgrade(&wire);
