@@ -5,6 +5,11 @@
 //! The client is the same for all: libiio's words over one connection, a request, its
 //! reply, the next.
 
+#![expect(
+    clippy::print_stdout,
+    reason = "a bench says on standard output what it left out"
+)]
+
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};

@@ -7,6 +7,10 @@
     unsafe_code,
     reason = "a counting allocator cannot be written without it"
 )]
+#![expect(
+    clippy::print_stdout,
+    reason = "figures that are no times are printed for the report"
+)]
 
 use std::alloc::{GlobalAlloc, Layout, System as Heap};
 use std::hint::black_box;

@@ -107,8 +107,8 @@ struct InUse {
     file: OpenFile,
     /// Open all the time.
     attribute: Option<AttrFile>,
-    /// Whether its buffer is on.
-    samples: bool,
+    /// The elements of its input buffer; none if it has no such buffer.
+    elements: Vec<(Device, String)>,
 }
 
 /// The elements of the input buffers of the device and all below it: `(device, attribute)`.
@@ -129,10 +129,31 @@ impl User {
     fn run(&self) -> Result<(), DeviceError> {
         let mut in_use = Vec::new();
         for (path, device) in self.nodes() {
-            in_use.push(self.begin(path, device)?);
+            let file = match open(&self.system, &path, OpenFlags::RDWR) {
+                Ok(file) => file,
+                // It went before it could be used.
+                Err(Errno::ENOENT | Errno::ENXIO | Errno::ENODEV) if self.target.settle() => {
+                    continue;
+                }
+                Err(errno) => return Err(failed(|| format!("open {path}"))(errno)),
+            };
+            in_use.push(InUse {
+                path,
+                file,
+                attribute: attr_open(&device, "name").ok(),
+                elements: inputs(&device),
+                device,
+            });
         }
         for one in &in_use {
-            self.use_it(one)?;
+            let used = self.begin(one).and_then(|()| self.use_it(one));
+            match used {
+                Ok(()) => {}
+                Err(error) if is_gone(error.errno) && self.target.settle() => {
+                    self.after_removal(one)?;
+                }
+                Err(error) => return Err(error),
+            }
         }
         Ok(())
     }
@@ -150,24 +171,14 @@ impl User {
             .collect()
     }
 
-    fn begin(&self, path: String, device: Device) -> Result<InUse, DeviceError> {
-        let file = open(&self.system, &path, OpenFlags::RDWR)
-            .map_err(failed(|| format!("open {path}")))?;
-        let elements = inputs(&device);
-        for (_, element) in &elements {
-            write(&device, element, "1")?;
+    fn begin(&self, one: &InUse) -> Result<(), DeviceError> {
+        for (_, element) in &one.elements {
+            write(&one.device, element, "1")?;
         }
-        let samples = !elements.is_empty();
-        if samples {
-            self.enable(&device)?;
+        match one.elements.is_empty() {
+            true => Ok(()),
+            false => self.enable(&one.device),
         }
-        Ok(InUse {
-            path,
-            file,
-            attribute: attr_open(&device, "name").ok(),
-            samples,
-            device,
-        })
     }
 
     /// Switches the buffer on; with the hardware's own trigger, if it needs one.
@@ -204,18 +215,17 @@ impl User {
             if round >= enough || self.cancel.is_cancelled() {
                 break;
             }
-            let used = match one.samples {
-                true => self.read(one, round),
-                false => self.look(one),
+            let used = match one.elements.is_empty() {
+                false => self.read(one, round),
+                true => self.look(one),
             };
             match used {
                 Ok(()) => {}
-                Err(Errno::ENODEV) => return self.after_removal(one),
                 Err(Errno::EINTR) => break,
                 Err(errno) => return Err(failed(|| format!("use {}", one.path))(errno)),
             }
         }
-        if one.samples {
+        if !one.elements.is_empty() {
             // A removal that comes this moment takes the attribute away.
             let _ = attr_write(&one.device, ENABLE, b"0");
         }
@@ -260,6 +270,11 @@ impl User {
         let again = open(&self.system, path, OpenFlags::RDWR);
         gone("open", again.map(drop), Errno::ENOENT)
     }
+}
+
+/// What calls on a device give while it goes and after: its files, its attributes.
+fn is_gone(errno: Errno) -> bool {
+    matches!(errno, Errno::ENODEV | Errno::ENOENT)
 }
 
 const ENABLE: &str = "buffer/enable";

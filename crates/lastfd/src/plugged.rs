@@ -23,6 +23,8 @@ struct Inner {
     name: Arc<str>,
     device: Device,
     gone: AtomicBool,
+    /// Its driver was taken off, by either removal, and was not bound again.
+    taken: AtomicBool,
     /// Locked through a removal, so that the events of two do not mix.
     unplug: Mutex<Option<Unplug>>,
 }
@@ -37,6 +39,7 @@ impl Plugged {
                 name: name.into(),
                 device,
                 gone: AtomicBool::new(false),
+                taken: AtomicBool::new(false),
                 unplug: Mutex::new(Some(unplug)),
             }),
         };
@@ -92,8 +95,21 @@ impl Plugged {
     pub fn rebind(&self) -> lastfd_model::Result {
         match device_attach(&self.inner.device)? {
             0 => Err(Errno::ENODEV),
-            _ => Ok(()),
+            _ => {
+                self.inner.taken.store(false, Ordering::SeqCst);
+                Ok(())
+            }
         }
+    }
+
+    /// Whether a removal has begun; if so, waits for its end.
+    #[cfg(feature = "iio")]
+    pub(crate) fn settle(&self) -> bool {
+        let taken = self.inner.taken.load(Ordering::SeqCst);
+        if taken {
+            drop(self.inner.unplug.lock());
+        }
+        taken
     }
 
     #[track_caller]
@@ -106,6 +122,7 @@ impl Plugged {
         if manner == Manner::Unplug {
             self.inner.gone.store(true, Ordering::SeqCst);
         }
+        self.inner.taken.store(true, Ordering::SeqCst);
         let system = self.system();
         let (name, device_ref) = (Arc::clone(&self.inner.name), device.device_ref());
         system.emit(|| {

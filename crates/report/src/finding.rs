@@ -71,7 +71,8 @@ impl Finding {
             text: text.into(),
             device: event.kind.device().cloned(),
             time: event.time,
-            place: event.place,
+            // Where the run tells of a program says nothing about the program.
+            place: event.place.filter(|_| owner == Owner::Driver),
             seq: event.seq,
         })
     }
