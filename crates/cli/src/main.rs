@@ -37,12 +37,10 @@ fn main() -> ExitCode {
         Command::Replay(args) => replay::replay(args),
         Command::Devices => devices::devices(),
         Command::Completions { shell } => {
-            clap_complete::generate(
-                shell,
-                &mut Cli::command(),
-                "lastfd",
-                &mut std::io::stdout().lock(),
-            );
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "lastfd", &mut script);
+            // Nobody reads on, as with `| head`.
+            let _ = std::io::stdout().lock().write_all(&script);
             Ok(ExitCode::SUCCESS)
         }
     };

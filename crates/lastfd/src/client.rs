@@ -33,7 +33,8 @@ const PACE: Duration = Duration::from_millis(5);
 impl Bench {
     /// Runs the built-in client over everything that is plugged in, until it has closed
     /// all it opened. If no removal is planned at all, each device is unplugged after the
-    /// client's first read of it, or of an attribute where there is no other data.
+    /// client's first read of it; where nothing can be read, after its first look at an
+    /// attribute, or when it was opened.
     ///
     /// `cancel` makes it close everything and end.
     ///
@@ -53,10 +54,7 @@ impl Bench {
         let plugged = self.plugged();
         if !plugged.iter().any(|target| self.schedule().knows(target)) {
             for target in &plugged {
-                let trigger = match inputs(target.device()).is_empty() {
-                    false => Trigger::Call("read"),
-                    true => Trigger::Show(None),
-                };
+                let trigger = first_use(target.device());
                 self.remove_when(target, Manner::Unplug, When::On { trigger, count: 1 })?;
             }
         }
@@ -109,6 +107,21 @@ struct InUse {
     attribute: Option<AttrFile>,
     /// The elements of its input buffer; none if it has no such buffer.
     elements: Vec<(Device, String)>,
+}
+
+/// What the client does first with the hardware's data.
+fn first_use(device: &Device) -> Trigger {
+    if !inputs(device).is_empty() {
+        return Trigger::Call("read");
+    }
+    let mut named = false;
+    collect(device, &mut |device| {
+        named |= device.devt().is_some() && attr_open(device, "name").is_ok();
+    });
+    match named {
+        true => Trigger::Show(Some("name".to_owned())),
+        false => Trigger::Open,
+    }
 }
 
 /// The elements of the input buffers of the device and all below it: `(device, attribute)`.
@@ -247,10 +260,16 @@ impl User {
             attribute.read()?;
         }
         let slept = self.system.clock().sleep(PACE, Some(&self.cancel));
-        slept.map_err(|_| Errno::EINTR)
+        slept.map_err(|_| Errno::EINTR)?;
+        // Without an attribute only the bench knows.
+        match self.target.settle() {
+            true => Err(Errno::ENODEV),
+            false => Ok(()),
+        }
     }
 
-    /// What Linux answers once the device is gone.
+    /// What Linux answers once the device is gone. Attributes and paths are every
+    /// framework's; ioctls are each one's own.
     fn after_removal(&self, one: &InUse) -> Result<(), DeviceError> {
         let InUse { path, file, .. } = one;
         let gone = |doing: &str, result: Result<(), Errno>, right: Errno| match result {
@@ -261,8 +280,10 @@ impl User {
             }),
         };
         file.poll(PollMask::IN, Some(Duration::ZERO));
-        let ioctl = file.ioctl_bytes(IIO_GET_EVENT_FD_IOCTL, &mut [0; 4]);
-        gone("ioctl on", ioctl.map(drop), Errno::ENODEV)?;
+        if one.device.bus().is_some_and(|bus| &*bus.name() == "iio") {
+            let ioctl = file.ioctl_bytes(IIO_GET_EVENT_FD_IOCTL, &mut [0; 4]);
+            gone("ioctl on", ioctl.map(drop), Errno::ENODEV)?;
+        }
         if let Some(attribute) = &one.attribute {
             let read = attribute.read();
             gone("read an attribute of", read.map(drop), Errno::ENODEV)?;
