@@ -328,3 +328,40 @@ fn with_the_ledger_on_an_event_carries_its_callers_place() {
     assert!(place.file().ends_with("lifetimes.rs"), "{place}");
     root_device_unregister(&root);
 }
+
+#[test]
+fn a_class_may_put_its_nodes_into_a_directory_with_permissions_of_their_own() {
+    let system = System::new();
+    let spec = ClassSpec {
+        name: "demo".into(),
+        devnode: Some(Arc::new(|device, mode| {
+            *mode = 0o666;
+            Some(format!("demos/{}", device.name()))
+        })),
+        ..ClassSpec::default()
+    };
+    let class = class_register(&system, spec).unwrap();
+    let events = system.record();
+    let device = device_initialize(
+        &system,
+        DeviceSpec {
+            name: Some("demo0".into()),
+            class: Some(class.clone()),
+            devt: Some(alloc_chrdev_region(&system, "demo").unwrap()),
+            release: Some(no_release()),
+            ..DeviceSpec::default()
+        },
+    );
+    device_add(&device).unwrap();
+    assert_eq!(system.dev_node("demos/demo0").unwrap().mode, 0o666);
+    device_unregister(&device);
+    assert!(system.dev_nodes().is_empty());
+    class_destroy(&system, &class);
+    let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+    let wanted = [pair("DEVNAME", "demos/demo0"), pair("DEVMODE", "0666")];
+    let told = |kind: &EventKind| match kind {
+        EventKind::Uevent { env, .. } => wanted.iter().all(|pair| env.contains(pair)),
+        _ => false,
+    };
+    assert_eq!(events.events().iter().filter(|e| told(&e.kind)).count(), 2);
+}

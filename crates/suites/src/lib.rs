@@ -16,6 +16,7 @@ mod device_devm;
 mod iio_gts;
 mod kunit_device;
 mod kunit_resource;
+mod matrix;
 mod uevent_devm;
 
 use lastfd_kunit::Suite;
@@ -32,5 +33,7 @@ pub fn all() -> Vec<Suite> {
         kunit_device::kunit_device(),
         kunit_resource::kunit_resource(),
         iio_gts::iio_gain_time_scale(),
+        matrix::matrix(),
+        matrix::matrix_before_6_6(),
     ]
 }

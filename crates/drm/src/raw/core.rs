@@ -8,7 +8,7 @@ use core::sync::atomic::Ordering;
 use std::collections::BTreeMap;
 
 use lastfd_chrdev::{Cdev, File, FileOps, Whence, cdev_add};
-use lastfd_model::raw::{Class, DevT, class_create};
+use lastfd_model::raw::{Class, ClassSpec, DevT, class_register};
 use lastfd_model::{Errno, Result, System};
 use lastfd_sync::atomic::AtomicBool;
 use lastfd_sync::gate::Domain;
@@ -78,7 +78,13 @@ impl DrmCore {
     }
 
     fn init(self: &Arc<Self>, system: &System) -> Result<Started> {
-        let class = class_create(system, "drm")?;
+        let spec = ClassSpec {
+            name: "drm".to_owned(),
+            // drivers/gpu/drm/drm_sysfs.c: drm_devnode.
+            devnode: Some(Arc::new(|device, _| Some(format!("dri/{}", device.name())))),
+            ..ClassSpec::default()
+        };
+        let class = class_register(system, spec)?;
         let stub = DrmStub(Arc::downgrade(self));
         let cdev = Cdev::new(system, Arc::new(stub));
         let first = DevT {

@@ -8,6 +8,7 @@ use lastfd_sync::{Arc, Mutex};
 use rustc_hash::FxHashSet;
 
 use super::device::{Device, Release};
+use super::devtmpfs::DevnodeHook;
 use super::klist::Klist;
 use super::sysfs::AttributeGroup;
 use super::uevent::UeventHook;
@@ -24,6 +25,8 @@ pub struct ClassSpec {
     pub dev_release: Option<Release>,
     /// Adds to the environment of uevents.
     pub dev_uevent: Option<UeventHook>,
+    /// Where the nodes of its devices are, and with which permissions.
+    pub devnode: Option<DevnodeHook>,
     /// Attributes of each of its devices.
     pub dev_groups: Vec<AttributeGroup>,
 }
@@ -97,6 +100,10 @@ impl Class {
 
     pub(crate) fn dev_uevent(&self) -> Option<UeventHook> {
         self.0.spec.dev_uevent.clone()
+    }
+
+    pub(crate) fn devnode(&self) -> Option<DevnodeHook> {
+        self.0.spec.devnode.clone()
     }
 
     pub(crate) fn dev_groups(&self) -> &[AttributeGroup] {

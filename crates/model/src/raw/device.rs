@@ -15,6 +15,7 @@ use rustc_hash::FxHashSet;
 use super::bus::Bus;
 use super::class::{Class, GlueDirectory};
 use super::devres::DevresList;
+use super::devtmpfs::DevnodeHook;
 use super::driver::Driver;
 use super::klist::Klist;
 use super::mutex::{KernelGuard, KernelMutex};
@@ -56,6 +57,8 @@ pub struct DeviceType {
     pub release: Option<Release>,
     /// Adds to the environment of uevents.
     pub uevent: Option<UeventHook>,
+    /// Where the nodes of its devices are, and with which permissions.
+    pub devnode: Option<DevnodeHook>,
     /// Attributes of each such device.
     pub groups: Vec<AttributeGroup>,
 }

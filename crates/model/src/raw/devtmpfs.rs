@@ -23,6 +23,29 @@ pub struct DevNode {
     pub device: Device,
 }
 
+/// Tells where a device's node is below `/dev`, `None` for the usual place, and
+/// may change its permission bits (`devnode` of classes and types).
+pub type DevnodeHook = Arc<dyn Fn(&Device, &mut u16) -> Option<String> + Send + Sync>;
+
+/// device_get_devnode: the type's answer, the class's, or the device's name
+/// with a '/' for each '!'. The mode is 0 where nobody set one.
+pub(crate) fn device_get_devnode(device: &Device) -> (Arc<str>, u16) {
+    let (type_, class) = {
+        let state = device.state();
+        let of_type = state.type_.as_ref().and_then(|t| t.devnode.clone());
+        (of_type, state.class.clone())
+    };
+    let of_class = class.and_then(|class| class.devnode());
+    let mut mode = 0;
+    let named = [type_, of_class].into_iter().flatten().find_map(|hook| {
+        let core = device.core();
+        let name = || Some(device.device_ref());
+        core.guard(name, "the devnode callback", || hook(device, &mut mode))?
+    });
+    let name = named.unwrap_or_else(|| device.name().replace('!', "/"));
+    (name.into(), mode)
+}
+
 /// The highest major number that alloc_chrdev_region gives out first
 /// (CHRDEV_MAJOR_DYN_END).
 const DYNAMIC_MAJOR_END: u32 = 254;
@@ -31,16 +54,16 @@ const DYNAMIC_MAJOR_FIRST: u32 = 234;
 const EXTENDED_MAJOR_START: u32 = 511;
 const EXTENDED_MAJOR_END: u32 = 384;
 
-/// devtmpfs_create_node: a '!' in the name becomes a '/'.
+/// devtmpfs_create_node.
 pub(crate) fn create_node(device: &Device) {
     let Some(devt) = device.devt().filter(|devt| devt.major != 0) else {
         return;
     };
-    let name: Arc<str> = device.name().replace('!', "/").into();
+    let (name, mode) = device_get_devnode(device);
     let node = DevNode {
         name: Arc::clone(&name),
         devt,
-        mode: 0o600,
+        mode: if mode == 0 { 0o600 } else { mode },
         device: device.clone(),
     };
     device
@@ -60,7 +83,7 @@ pub(crate) fn delete_node(device: &Device) {
     if device.devt().is_none_or(|devt| devt.major == 0) {
         return;
     }
-    let name: Arc<str> = device.name().replace('!', "/").into();
+    let (name, _) = device_get_devnode(device);
     let gone = {
         let mut nodes = device.core().registry.nodes.lock();
         match nodes.get(&name) {

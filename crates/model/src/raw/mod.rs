@@ -58,7 +58,7 @@ pub use devres_group::{
 pub use devres_memory::{
     DevMem, devm_kfree, devm_kmalloc, devm_krealloc, devm_kstrdup, devm_kzalloc,
 };
-pub use devtmpfs::{DevNode, alloc_chrdev_region, unregister_chrdev_region};
+pub use devtmpfs::{DevNode, DevnodeHook, alloc_chrdev_region, unregister_chrdev_region};
 pub use driver::{Driver, Probe, Remove, driver_register, driver_unregister};
 pub use memory::Memory;
 pub use mutex::{KernelGuard, KernelMutex};

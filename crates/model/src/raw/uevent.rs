@@ -9,6 +9,7 @@ use core::sync::atomic::Ordering;
 use lastfd_sync::Arc;
 
 use super::device::Device;
+use super::devtmpfs::device_get_devnode;
 use crate::errno::Errno;
 use crate::event::EventKind;
 
@@ -102,7 +103,11 @@ pub(crate) fn dev_uevent(device: &Device) -> UeventEnv {
     if let Some(devt) = devt.filter(|devt| devt.major != 0) {
         push("MAJOR", devt.major.to_string());
         push("MINOR", devt.minor.to_string());
-        push("DEVNAME", device.name().replace('!', "/"));
+        let (node, mode) = device_get_devnode(device);
+        push("DEVNAME", node.to_string());
+        if mode != 0 {
+            push("DEVMODE", format!("0{mode:o}"));
+        }
     }
     if let Some(type_) = type_.as_ref().filter(|t| !t.name.is_empty()) {
         push("DEVTYPE", type_.name.to_string());
