@@ -43,6 +43,8 @@ pub enum ActionFn {
     ActUnregister,
     /// Prints `kunit-action WORD`.
     Kact,
+    /// Prints `drmm-action WORD`.
+    Dact,
     /// Runs an action body.
     Body(NameId),
 }

@@ -16,6 +16,16 @@ pub enum Kind {
     KunitDevice,
     /// A `struct iio_dev`.
     Iio,
+    /// A channel that a consumer inside the kernel has: a `struct iio_channel`.
+    IioChannel,
+    /// A `struct drm_device`: it has no `struct device` of its own.
+    Drm,
+    /// A `struct drm_driver`.
+    DrmDriver,
+    /// A `struct cec_adapter`; its device is there once it is registered.
+    Cec,
+    /// A `struct cec_adap_ops`.
+    CecOps,
     /// A bus.
     Bus,
     /// A `struct device_driver` of the scenario.
@@ -56,7 +66,7 @@ pub enum Kind {
     Action,
     /// An `each` body, called for each child.
     Each,
-    /// A `hook` body: a file operation or a buffer setup operation.
+    /// A `hook` body: a file operation, or a callback of a framework's.
     Hook,
 }
 
@@ -65,8 +75,13 @@ impl Kind {
     pub fn is_device(self) -> bool {
         matches!(
             self,
-            Kind::Device | Kind::Platform | Kind::Root | Kind::KunitDevice | Kind::Iio
+            Kind::Device | Kind::Platform | Kind::Root | Kind::KunitDevice | Kind::Iio | Kind::Cec
         )
+    }
+
+    /// Whether `ref` can print how many references a value of this kind has.
+    pub fn is_counted(self) -> bool {
+        self.is_device() || self == Kind::Drm
     }
 
     /// Whether a value of this kind may stand where a `struct device_driver *` is wanted.
@@ -187,6 +202,11 @@ impl fmt::Display for Kind {
             Kind::Root => "a root device",
             Kind::KunitDevice => "a KUnit device",
             Kind::Iio => "an IIO device",
+            Kind::IioChannel => "an IIO channel",
+            Kind::Drm => "a DRM device",
+            Kind::DrmDriver => "a DRM driver",
+            Kind::Cec => "a CEC adapter",
+            Kind::CecOps => "CEC adapter operations",
             Kind::Bus => "a bus",
             Kind::Driver => "a driver",
             Kind::PlatformDriver => "a platform driver",

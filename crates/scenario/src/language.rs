@@ -17,6 +17,10 @@ pub enum Param {
     Named(Kind),
     /// A name of any kind of device, or `self`.
     AnyDevice,
+    /// The same, or `NULL`.
+    DeviceOrNull,
+    /// What has a reference count: any kind of device, or what a framework counts.
+    Counted,
     /// A driver of the scenario or of KUnit.
     AnyDriver,
     /// A free word: what the text says it is.
@@ -39,6 +43,8 @@ pub enum Param {
     GroupId,
     /// `O_RDONLY|O_NONBLOCK` and so on.
     OpenFlags,
+    /// An ioctl's number, or the name of one.
+    IoctlNumber,
     /// A platform device's number, `none` or `auto`.
     PlatformId,
     /// `0`, a number, `-ENAME`, or a number's name.
@@ -52,14 +58,16 @@ impl Param {
             Param::New(kind) => format!("a new name for {kind}"),
             Param::Named(kind) => format!("the name of {kind}"),
             Param::AnyDevice => "the name of a device".to_owned(),
+            Param::DeviceOrNull => "the name of a device, or `NULL`".to_owned(),
+            Param::Counted => "the name of a device".to_owned(),
             Param::AnyDriver => "the name of a driver".to_owned(),
             Param::Word(what) => format!("a word: {what}"),
             Param::OneOf(what, words) => format!("{what}: {}", listed(words)),
             Param::Text(what) => format!("a quoted string: {what}"),
             Param::Number(what) => format!("a number: {what}"),
             Param::Action => {
-                "an action: `act`, `act_b`, `act_state`, `act_put`, `act_unregister`, `kact` \
-                 or the name of an action body"
+                "an action: `act`, `act_b`, `act_state`, `act_put`, `act_unregister`, `dact`, \
+                 `kact` or the name of an action body"
                     .to_owned()
             }
             Param::ActionData => "what the action is called with: a word or `NULL`".to_owned(),
@@ -67,6 +75,9 @@ impl Param {
             Param::Match => "the word the devres carries, or `any`".to_owned(),
             Param::GroupId => "a group: a word, the name of one, or `NULL`".to_owned(),
             Param::OpenFlags => "open flags, as in `O_RDONLY|O_NONBLOCK`".to_owned(),
+            Param::IoctlNumber => {
+                "an ioctl: a number or a name such as `VIDIOC_LOG_STATUS`".to_owned()
+            }
             Param::PlatformId => "a platform device's number, `none` or `auto`".to_owned(),
             Param::Value => "`0`, a number, `-ENAME` or the name of a number".to_owned(),
         }
@@ -79,6 +90,8 @@ impl Param {
         match self {
             Param::New(_) => "NAME",
             Param::AnyDevice => "DEVICE",
+            Param::DeviceOrNull => "DEVICE|NULL",
+            Param::Counted => "COUNTED",
             Param::AnyDriver => "DRIVER",
             Param::Word(_) => "WORD",
             Param::OneOf(_, words) => return words.join("|"),
@@ -90,6 +103,7 @@ impl Param {
             Param::Match => "MATCH",
             Param::GroupId => "GROUP",
             Param::OpenFlags => "FLAGS",
+            Param::IoctlNumber => "CMD",
             Param::PlatformId => "ID",
             Param::Value => "VALUE",
             Param::Named(kind) => match kind {
@@ -108,6 +122,11 @@ impl Param {
                 Kind::Each => "EACH",
                 Kind::Hook => "HOOK",
                 Kind::Iio => "IIO",
+                Kind::IioChannel => "CHANNEL",
+                Kind::Drm => "DRM",
+                Kind::DrmDriver => "DRMDRIVER",
+                Kind::Cec => "CEC",
+                Kind::CecOps => "CECOPS",
                 kind if kind.is_device() => "DEVICE",
                 kind if kind.is_driver() => "DRIVER",
                 _ => "NAME",

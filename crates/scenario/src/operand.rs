@@ -25,7 +25,17 @@ const BUILT_IN_ACTIONS: &[&str] = &[
     "act_state",
     "act_put",
     "act_unregister",
+    "dact",
     "kact",
+];
+
+/// Ioctls by name, as the headers number them.
+const IOCTLS: &[(&str, u32)] = &[
+    ("DRM_IOCTL_VERSION", 0xc040_6400),
+    ("DRM_IOCTL_SET_MASTER", 0x641e),
+    ("DRM_IOCTL_DROP_MASTER", 0x641f),
+    ("VIDIOC_LOG_STATUS", 0x5646),
+    ("CEC_ADAP_G_CAPS", 0xc04c_6100),
 ];
 
 /// The operands of one statement, and what they may speak of.
@@ -251,6 +261,10 @@ impl Operands<'_> {
             Param::Named(kind) => self.named(param, word, span, |k| k == kind),
             Param::AnyDevice if word == "self" => self.self_device(span),
             Param::AnyDevice => self.named(param, word, span, Kind::is_device),
+            Param::DeviceOrNull if word == "NULL" => Ok(Arg::Null),
+            Param::DeviceOrNull | Param::Counted if word == "self" => self.self_device(span),
+            Param::DeviceOrNull => self.named(param, word, span, Kind::is_device),
+            Param::Counted => self.named(param, word, span, Kind::is_counted),
             Param::AnyDriver => self.named(param, word, span, Kind::is_driver),
             Param::Word(_) => Ok(Arg::Word(word.clone())),
             Param::OneOf(_, words) => words
@@ -283,6 +297,7 @@ impl Operands<'_> {
                 None => Ok(Arg::Word(word.clone())),
             },
             Param::OpenFlags => self.open_flags(word, span),
+            Param::IoctlNumber => self.ioctl_number(param, word, span),
             Param::PlatformId => match word.as_str() {
                 "none" => Ok(Arg::Null),
                 "auto" => Ok(Arg::Any),
@@ -322,6 +337,7 @@ impl Operands<'_> {
             "act_put" => ActionFn::ActPut,
             "act_unregister" => ActionFn::ActUnregister,
             "kact" => ActionFn::Kact,
+            "dact" => ActionFn::Dact,
             _ => match self.named(param, word, span, |k| k == Kind::Action)? {
                 Arg::Name(id) => ActionFn::Body(id),
                 other => return Ok(other),
@@ -346,6 +362,21 @@ impl Operands<'_> {
             }
         }
         Ok(Arg::Flags(flags))
+    }
+
+    fn ioctl_number(&self, param: Param, word: &str, span: Span) -> Result<Arg, ParseError> {
+        let number = match IOCTLS.iter().find(|(name, _)| *name == word) {
+            Some((_, number)) => Some(i64::from(*number)),
+            None => number(word).filter(|n| *n >= 0),
+        };
+        let known = IOCTLS.iter().map(|(name, _)| *name);
+        number.map(Arg::Number).ok_or_else(|| {
+            self.place.fault_with_hint(
+                span,
+                format!("expected {}, found `{word}`", param.expects()),
+                closest(word, known).map(|name| format!("did you mean `{name}`?")),
+            )
+        })
     }
 
     fn self_device(&self, span: Span) -> Result<Arg, ParseError> {

@@ -3,8 +3,8 @@
 use crate::kind::Kind as K;
 use crate::language::{Keyword, Param, Returns, Statement};
 use Param::{
-    Action, ActionData, AnyDevice, AnyDriver, GroupId, Match, Named, New, Number, OneOf, OpenFlags,
-    PlatformId, Release, Text, Value, Word,
+    Action, ActionData, AnyDevice, AnyDriver, Counted, DeviceOrNull, GroupId, IoctlNumber, Match,
+    Named, New, Number, OneOf, OpenFlags, PlatformId, Release, Text, Value, Word,
 };
 use Returns::{Int, NoStep, Nothing, Pointer};
 
@@ -75,16 +75,30 @@ statements! {
         preenable: Named(K::Hook); postenable: Named(K::Hook);
         predisable: Named(K::Hook); postdisable: Named(K::Hook);
     } -> NoStep;
+    /// A `struct drm_driver` with `DRIVER_GEM`.
+    DrmDriver "drm_driver" (New(K::DrmDriver), Text("the driver's name")) {
+        open: Named(K::Hook); postclose: Named(K::Hook); lastclose: Named(K::Hook);
+        unload: Named(K::Hook); release: Named(K::Hook);
+    } -> NoStep;
+    /// A `struct cec_adap_ops`.
+    CecOps "cec_adap_ops" (New(K::CecOps)) {
+        adap_enable: Named(K::Hook); adap_log_addr: Named(K::Hook);
+        adap_transmit: Named(K::Hook); adap_free: Named(K::Hook);
+    } -> NoStep;
     /// `cdev_init`.
     CdevInit "cdev_init" (New(K::Cdev), Named(K::FileOperations)) -> NoStep;
 
     // Lines of the trace.
     /// Gives a device its tag: from here on the trace sees it.
     Track "track" (AnyDevice) -> NoStep;
-    /// Prints a device's reference count.
-    Ref "ref" (AnyDevice) -> NoStep;
+    /// Prints a reference count.
+    Ref "ref" (Counted) -> NoStep;
     /// Prints a device's driver, driver data and registration.
     Bound "bound" (AnyDevice) -> NoStep;
+    /// Prints whether an IIO device has its `info`, unless it is released.
+    Info "info" (Named(K::Iio)) -> NoStep;
+    /// Prints whether a DRM device can be entered, unless it is released.
+    DrmDevEnter "drm_dev_enter" (Named(K::Drm)) -> NoStep;
     /// Prints a line.
     Print "print" (Text("the line")) -> NoStep;
     /// Prints a `note:`, which no comparison looks at.
@@ -116,6 +130,10 @@ statements! {
     /// `device_find_child_by_name`.
     DeviceFindChildByName "device_find_child_by_name" (AnyDevice, Text("the child's name"))
         -> Pointer(Some(K::Device));
+    /// `device_move`.
+    DeviceMove "device_move" (AnyDevice, DeviceOrNull) -> Int;
+    /// `device_rename`.
+    DeviceRename "device_rename" (AnyDevice, Text("the new name")) -> Int;
     /// `root_device_register`.
     RootDeviceRegister "root_device_register" (Text("the device's name")) -> Pointer(Some(K::Root));
     /// `root_device_unregister`.
@@ -229,7 +247,7 @@ statements! {
     /// Polls an open file: the mask of what it is ready for.
     Poll "poll" (Named(K::File)) -> Int;
     /// An ioctl with an argument that points nowhere.
-    Ioctl "ioctl" (Named(K::File), Number("the command")) -> Int;
+    Ioctl "ioctl" (Named(K::File), IoctlNumber) -> Int;
     /// Closes an open file: its last close.
     Close "close" (Named(K::File)) -> Nothing;
     /// Starts a thread that reads from a file, and waits until it is blocked or done.
@@ -259,6 +277,7 @@ statements! {
     IioVoltageChannel "iio_voltage_channel" (Named(K::Iio), Number("the channel's number")) {
         scan_index: Number("its place in the buffer"); realbits: Number("bits");
         storagebits: Number("bits"); sign: OneOf("a sign", &["u", "s"]);
+        datasheet_name: Text("its name in the data sheet");
     } -> NoStep;
     /// `devm_iio_kfifo_buffer_setup`.
     DevmIioKfifoBufferSetup "devm_iio_kfifo_buffer_setup" (AnyDevice, Named(K::Iio)) {
@@ -276,6 +295,64 @@ statements! {
     IioDeviceGet "iio_device_get" (Named(K::Iio)) -> Nothing;
     /// `iio_device_put`.
     IioDevicePut "iio_device_put" (Named(K::Iio)) -> Nothing;
+
+    /// `devm_iio_map_array_register` of one map.
+    DevmIioMapArrayRegister "devm_iio_map_array_register"
+        (AnyDevice, Named(K::Iio), Text("the channel's name in the data sheet"),
+         Text("the consumer's name"), Text("the consumer's name for the channel")) -> Int;
+    /// `iio_channel_get`.
+    IioChannelGet "iio_channel_get" (AnyDevice, Text("the consumer's name for the channel"))
+        -> Pointer(Some(K::IioChannel));
+    /// `devm_iio_channel_get`.
+    DevmIioChannelGet "devm_iio_channel_get"
+        (AnyDevice, Text("the consumer's name for the channel")) -> Pointer(Some(K::IioChannel));
+    /// `iio_channel_release`.
+    IioChannelRelease "iio_channel_release" (Named(K::IioChannel)) -> Nothing;
+    /// `iio_read_channel_raw`.
+    IioReadChannelRaw "iio_read_channel_raw" (Named(K::IioChannel)) -> Int;
+    /// `iio_read_channel_processed`.
+    IioReadChannelProcessed "iio_read_channel_processed" (Named(K::IioChannel)) -> Int;
+    /// `iio_read_channel_scale`.
+    IioReadChannelScale "iio_read_channel_scale" (Named(K::IioChannel)) -> Int;
+    /// `iio_write_channel_raw`.
+    IioWriteChannelRaw "iio_write_channel_raw" (Named(K::IioChannel), Number("the raw value"))
+        -> Int;
+
+    // drivers/gpu/drm
+    /// `devm_drm_dev_alloc`.
+    DevmDrmDevAlloc "devm_drm_dev_alloc" (AnyDevice, Named(K::DrmDriver))
+        -> Pointer(Some(K::Drm));
+    /// The device of a DRM device's card: `drm->primary->kdev`.
+    DrmPrimaryKdev "drm_primary_kdev" (Named(K::Drm)) -> Pointer(Some(K::Device));
+    /// `drmm_add_action`.
+    DrmmAddAction "drmm_add_action" (Named(K::Drm), Action, ActionData) -> Int;
+    /// `drmm_add_action_or_reset`.
+    DrmmAddActionOrReset "drmm_add_action_or_reset" (Named(K::Drm), Action, ActionData) -> Int;
+    /// `drmm_release_action`.
+    DrmmReleaseAction "drmm_release_action" (Named(K::Drm), Action, ActionData) -> Nothing;
+    /// `drmm_kzalloc`.
+    DrmmKzalloc "drmm_kzalloc" (Named(K::Drm), Number("bytes")) -> Pointer(None);
+    /// `drm_dev_register`.
+    DrmDevRegister "drm_dev_register" (Named(K::Drm)) -> Int;
+    /// `drm_dev_unregister`.
+    DrmDevUnregister "drm_dev_unregister" (Named(K::Drm)) -> Nothing;
+    /// `drm_dev_unplug`.
+    DrmDevUnplug "drm_dev_unplug" (Named(K::Drm)) -> Nothing;
+    /// `drm_dev_get`.
+    DrmDevGet "drm_dev_get" (Named(K::Drm)) -> Nothing;
+    /// `drm_dev_put`.
+    DrmDevPut "drm_dev_put" (Named(K::Drm)) -> Nothing;
+
+    // drivers/media/cec
+    /// `cec_allocate_adapter` with `CEC_CAP_DEFAULTS` and one logical address.
+    CecAllocateAdapter "cec_allocate_adapter" (Named(K::CecOps), Text("the adapter's name"))
+        -> Pointer(Some(K::Cec));
+    /// `cec_register_adapter`.
+    CecRegisterAdapter "cec_register_adapter" (Named(K::Cec), AnyDevice) -> Int;
+    /// `cec_unregister_adapter`.
+    CecUnregisterAdapter "cec_unregister_adapter" (Named(K::Cec)) -> Nothing;
+    /// `cec_delete_adapter`.
+    CecDeleteAdapter "cec_delete_adapter" (Named(K::Cec)) -> Nothing;
 
     // lib/kunit
     /// `kunit_add_resource` with a free function that prints the word.

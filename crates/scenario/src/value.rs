@@ -1,9 +1,12 @@
 //! What the names of a scenario stand for while it runs.
 
+use lastfd_cec::raw::{CecAdapOps, CecAdapter};
 use lastfd_chrdev::{Cdev, OpenFile};
-use lastfd_iio::raw::{IioBufferSetupOps, IioDev};
+use lastfd_drm::raw::{DrmDevice, DrmDriver};
+use lastfd_iio::raw::{IioBufferSetupOps, IioChannel, IioDev};
 use lastfd_model::Errno;
 use lastfd_model::raw::{Bus, Class, DevMem, DevT, Device, Devres, Driver, GroupId, NotifierId};
+use lastfd_sync::Arc;
 
 use crate::calls::{FileOperations, ThreadValue};
 
@@ -25,6 +28,11 @@ pub(crate) enum Value {
     Thread(ThreadValue),
     Iio(IioDev),
     IioSetupOps(IioBufferSetupOps),
+    IioChannel(IioChannel),
+    DrmDriver(Arc<DrmDriver>),
+    Drm(DrmDevice),
+    CecOps(CecAdapOps),
+    Cec(CecAdapter),
 }
 
 /// What `devres_find` or `devres_get` answered.

@@ -64,6 +64,27 @@ device node name="node" class=cls devt=dt parent=P type=none
 r1 = devres_alloc dr_rel R1
 k1 = devm_kzalloc root 8
 g1 = devres_open_group root NULL
+hook says
+  print "says"
+end
+drm_driver m_drv "m" open=says postclose=says lastclose=says unload=says release=says
+cec_adap_ops p_ops adap_enable=says adap_log_addr=says adap_transmit=says adap_free=says
+probe frameworks
+  devm_iio_map_array_register self iio2 "ds0" "lf-P" "cc"
+  drm = devm_drm_dev_alloc self m_drv
+  try drmm_add_action drm dact DM1
+  try drm_dev_register drm
+  cec = cec_allocate_adapter p_ops "m"
+  try cec_register_adapter cec self
+end
+platform_driver PD2 "m" probe=frameworks
+platform_driver_register PD2
+platform_device m1 "m" 1
+iio2 = devm_iio_device_alloc root
+iio_info iio2 "lfiio"
+iio_voltage_channel iio2 0 datasheet_name="ds0"
+devm_iio_device_register root iio2
+ch = iio_channel_get P "cc"
 "#;
 
 /// Calls; `@` is a number that no other line has.
@@ -164,6 +185,46 @@ const CALLS: &[&str] = &[
     "> iio_device_free iio",
     "> iio_device_get iio",
     "> kthread_read thread@ f 2",
+    "> device_move C x1",
+    "> device_move x1 C",
+    "> device_move P P",
+    "> device_move p1 NULL",
+    "> device_move node root",
+    "> device_rename C \"x1\"",
+    "> device_rename node \"other\"",
+    "> platform_device_add m1",
+    "> platform_device_unregister m1",
+    "> device_release_driver m1",
+    "> device_attach m1",
+    "> drm@ = devm_drm_dev_alloc root m_drv",
+    "> drm_dev_register drm",
+    "> drm_dev_unregister drm",
+    "> drm_dev_unplug drm",
+    "> drm_dev_get drm",
+    "> drm_dev_put drm",
+    "drm_dev_enter drm",
+    "ref drm",
+    "> drmm_add_action drm again x",
+    "> drmm_add_action_or_reset drm act_unregister m1",
+    "> drmm_release_action drm dact DM1",
+    "> drmm_kzalloc drm 8",
+    "> kdev@ = drm_primary_kdev drm",
+    "> card@ = open \"/dev/dri/card0\" O_RDWR",
+    "> cec@ = cec_allocate_adapter p_ops \"other\"",
+    "> cec_register_adapter cec root",
+    "> cec_register_adapter cec m1",
+    "> cec_unregister_adapter cec",
+    "> cec_delete_adapter cec",
+    "> cecfile@ = open \"/dev/cec0\" O_RDWR",
+    "> put_device cec",
+    "> devm_iio_map_array_register root iio2 \"ds0\" \"lf-P\" \"cc\"",
+    "> ch@ = iio_channel_get P \"cc\"",
+    "> ch@ = devm_iio_channel_get P \"cc\"",
+    "> iio_read_channel_raw ch",
+    "> iio_read_channel_processed ch",
+    "> iio_write_channel_raw ch 1",
+    "> iio_channel_release ch",
+    "info iio2",
     "> unregister_chrdev_region dt",
     "> class_destroy cls",
     "dev_set_drvdata x1 set",

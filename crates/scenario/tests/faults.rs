@@ -47,6 +47,13 @@ const FAULTS: &[&str] = &[
     "f = open \"/dev/x\" O_RDONYL",
     "device a\ndevres_open_group a a",
     "x = devres_alloc dr_rel3 A",
+    "f = open \"/dev/x\" O_RDWR\nioctl f DRM_IOCTL_DROP_MASTR",
+    "f = open \"/dev/x\" O_RDWR\nioctl f -1",
+    "device a\ndevice_move a",
+    "device a\ndevice_move a none",
+    "device a\ndrm_dev_unplug a",
+    "drm_driver m \"m\"\nref m",
+    "drm_driver m \"m\" opens=x",
     // Forms.
     "> device a",
     "> ref platform",

@@ -5,10 +5,11 @@ use lastfd_model::raw::{
     bus_register_notifier, bus_rescan_devices, bus_unregister, bus_unregister_notifier,
     class_create, class_destroy, dev_set_drvdata, dev_set_name, device_add, device_attach,
     device_del, device_driver_attach, device_find_child_by_name, device_for_each_child,
-    device_for_each_child_reverse, device_initialize, device_release_driver, device_reprobe,
-    device_unregister, driver_attach, driver_register, driver_unregister, get_device, no_release,
-    platform_bus, platform_device_add, platform_device_alloc, platform_device_put,
-    platform_device_unregister, put_device, root_device_register, root_device_unregister,
+    device_for_each_child_reverse, device_initialize, device_move, device_release_driver,
+    device_rename, device_reprobe, device_unregister, driver_attach, driver_register,
+    driver_unregister, get_device, no_release, platform_bus, platform_device_add,
+    platform_device_alloc, platform_device_put, platform_device_unregister, put_device,
+    root_device_register, root_device_unregister,
 };
 use lastfd_sync::Arc;
 
@@ -40,6 +41,11 @@ impl Call<'_> {
             Op::ClassDestroy => self.destroy_class(),
             Op::DevSetName => self.set_name(),
             Op::DevSetDrvdata => self.set_drvdata(),
+            Op::DeviceMove => self.move_device(),
+            Op::DeviceRename => {
+                let (device, name) = (self.device(0)?, self.text(1)?);
+                Ok(Outcome::rc(device_rename(&device, &name)))
+            }
             Op::DeviceDriverAttach => self.attach_one(),
             Op::BusRegister
             | Op::BusUnregister
@@ -246,6 +252,15 @@ impl Call<'_> {
         })
     }
 
+    fn move_device(&self) -> Got<Outcome> {
+        let device = self.device(0)?;
+        let parent = match self.line.args.get(1) {
+            Some(Arg::Null) | None => None,
+            Some(parent) => Some(self.device_arg(parent)?),
+        };
+        Ok(Outcome::rc(device_move(&device, parent.as_ref())))
+    }
+
     fn destroy_class(&self) -> Got<Outcome> {
         let class = self.run.with(self.name(0), |value| value.class())?;
         class_destroy(&self.run.system, &class);
@@ -329,6 +344,7 @@ impl Value {
         match self {
             Value::Device(device) => Some(device.clone()),
             Value::Iio(iio) => Some(iio.dev().clone()),
+            Value::Cec(adapter) => adapter.device(),
             _ => None,
         }
     }

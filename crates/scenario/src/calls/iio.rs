@@ -1,16 +1,19 @@
 //! Statements about IIO devices: `drivers/iio`.
 
 use lastfd_iio::raw::{
-    Callback, IioBufferSetupOps, IioDev, IioInfo, devm_iio_device_alloc, devm_iio_device_register,
-    devm_iio_kfifo_buffer_setup, iio_device_alloc, iio_device_free, iio_device_get, iio_device_put,
-    iio_device_register, iio_device_unregister,
+    Callback, IioBufferSetupOps, IioDev, IioInfo, IioMap, Reading, devm_iio_channel_get,
+    devm_iio_device_alloc, devm_iio_device_register, devm_iio_kfifo_buffer_setup,
+    devm_iio_map_array_register, iio_channel_get, iio_channel_release, iio_device_alloc,
+    iio_device_free, iio_device_get, iio_device_put, iio_device_register, iio_device_unregister,
+    iio_read_channel_processed, iio_read_channel_raw, iio_read_channel_scale,
+    iio_write_channel_raw,
 };
 use lastfd_iio::{ChanType, ChannelSpec, Info, InfoMask, Modes, ScanType, Value as IioReading};
-use lastfd_model::{Errno, Result};
+use lastfd_model::Result;
 use lastfd_sync::Arc;
 
 use super::core::done;
-use super::{Call, Got};
+use super::{Call, Got, call_hook};
 use crate::ast::{Arg, NameId};
 use crate::language::Op;
 use crate::record::set_or_null;
@@ -102,6 +105,10 @@ impl Call<'_> {
         let channel = self.number(1);
         let bits = |n: i64| u8::try_from(n).unwrap_or(u8::MAX);
         let signed = matches!(self.keyword(3), Some(Arg::Word(word)) if word == "s");
+        let datasheet_name = match self.keyword(4) {
+            Some(name) => Some(self.text_arg(name)?),
+            None => None,
+        };
         let new = ChannelSpec {
             type_: ChanType::Voltage,
             indexed: true,
@@ -113,11 +120,67 @@ impl Call<'_> {
                 realbits: bits(number(1, 16)),
                 ..ScanType::unsigned(bits(number(2, 16)))
             },
+            datasheet_name,
             ..ChannelSpec::default()
         };
         let channels: Vec<ChannelSpec> = iio.channels().iter().cloned().chain([new]).collect();
         iio.set_channels(channels);
         Ok(Outcome::Done)
+    }
+
+    /// `info`: as the module's r_refs.
+    pub(super) fn print_info(&self) -> Got<()> {
+        let iio = self.iio(0)?;
+        if !iio.dev().is_released() {
+            let info = set_or_null(iio.has_info());
+            self.run.recorder.line(format!("info={info}"));
+        }
+        Ok(())
+    }
+
+    pub(super) fn iio_consumer_call(&self) -> Got<Outcome> {
+        match self.line.op {
+            Op::DevmIioMapArrayRegister => {
+                let (device, iio) = (self.device(0)?, self.iio(1)?);
+                let map = IioMap {
+                    adc_channel_label: Some(self.text(2)?),
+                    consumer_dev_name: self.text(3)?,
+                    consumer_channel: self.text(4)?,
+                };
+                let registered = devm_iio_map_array_register(&device, &iio, &[map]);
+                Ok(Outcome::rc(registered))
+            }
+            Op::IioChannelGet => {
+                let (device, name) = (self.device(0)?, self.text(1)?);
+                let channel = iio_channel_get(&device, Some(&name));
+                Ok(Outcome::or_err(channel.map(Value::IioChannel)))
+            }
+            Op::DevmIioChannelGet => {
+                let (device, name) = (self.device(0)?, self.text(1)?);
+                let channel = devm_iio_channel_get(&device, Some(&name));
+                Ok(Outcome::or_err(channel.map(Value::IioChannel)))
+            }
+            _ => self.channel_call(),
+        }
+    }
+
+    /// Calls with a channel that a consumer has.
+    fn channel_call(&self) -> Got<Outcome> {
+        let channel = self.run.with(self.name(0), |value| match value {
+            Value::IioChannel(channel) => Some(channel.clone()),
+            _ => None,
+        })?;
+        let read = |reading: Result<Reading>| Outcome::count(reading.map(|r| i64::from(r.rc)));
+        Ok(match self.line.op {
+            Op::IioChannelRelease => done(|| iio_channel_release(&channel)),
+            Op::IioReadChannelRaw => read(iio_read_channel_raw(&channel)),
+            Op::IioReadChannelProcessed => read(iio_read_channel_processed(&channel)),
+            Op::IioReadChannelScale => read(iio_read_channel_scale(&channel)),
+            _ => {
+                let value = i32::try_from(self.number(1)).unwrap_or(i32::MAX);
+                Outcome::rc(iio_write_channel_raw(&channel, value))
+            }
+        })
     }
 
     fn declare_setup_ops(&self) -> Got<Outcome> {
@@ -135,14 +198,7 @@ impl Call<'_> {
     fn setup_hook(&self, keyword: usize) -> Callback<SetupHook> {
         let body = self.keyword_name(keyword)?;
         let run = Arc::downgrade(self.run);
-        Some(Arc::new(move |_: &IioDev| match run.upgrade() {
-            Some(run) => match i32::try_from(run.body(body, None)) {
-                Ok(0) => Ok(()),
-                Ok(code) => Err(Errno::from_code(code)),
-                Err(_) => Err(Errno::EINVAL),
-            },
-            None => Ok(()),
-        }))
+        Some(Arc::new(move |_: &IioDev| call_hook(&run, body)))
     }
 }
 

@@ -1,18 +1,22 @@
 //! What each statement does: its operands as values, and the call it stands for.
 
+mod cec;
 mod core;
 mod devres;
+mod drm;
 mod files;
 mod iio;
 mod kunit;
 
 use std::time::Duration;
 
+use lastfd_drm::raw::drm_dev_kref_read;
 use lastfd_model::raw::{
     Action, ActionKey, Bus, Device, Driver, dev_name, device_is_registered, device_unregister,
     kref_read, put_device,
 };
-use lastfd_sync::Arc;
+use lastfd_model::{Errno, Result};
+use lastfd_sync::{Arc, Weak};
 
 use crate::ast::{ActionFn, Arg, Line, NameId, Piece};
 use crate::language::{Op, Property};
@@ -62,6 +66,8 @@ impl<'a> Call<'a> {
                 return self.flow().map(Performed::Flow);
             }
             Op::Ref
+            | Op::Info
+            | Op::DrmDevEnter
             | Op::Bound
             | Op::Print
             | Op::Note
@@ -85,6 +91,8 @@ impl<'a> Call<'a> {
             | Op::DeviceForEachChild
             | Op::DeviceForEachChildReverse
             | Op::DeviceFindChildByName
+            | Op::DeviceMove
+            | Op::DeviceRename
             | Op::RootDeviceRegister
             | Op::RootDeviceUnregister
             | Op::BusRegister
@@ -155,6 +163,31 @@ impl<'a> Call<'a> {
             | Op::IioDeviceFree
             | Op::IioDeviceGet
             | Op::IioDevicePut => self.iio_call(),
+            Op::DevmIioMapArrayRegister
+            | Op::IioChannelGet
+            | Op::DevmIioChannelGet
+            | Op::IioChannelRelease
+            | Op::IioReadChannelRaw
+            | Op::IioReadChannelProcessed
+            | Op::IioReadChannelScale
+            | Op::IioWriteChannelRaw => self.iio_consumer_call(),
+            Op::DrmDriver
+            | Op::DevmDrmDevAlloc
+            | Op::DrmPrimaryKdev
+            | Op::DrmmAddAction
+            | Op::DrmmAddActionOrReset
+            | Op::DrmmReleaseAction
+            | Op::DrmmKzalloc
+            | Op::DrmDevRegister
+            | Op::DrmDevUnregister
+            | Op::DrmDevUnplug
+            | Op::DrmDevGet
+            | Op::DrmDevPut => self.drm_call(),
+            Op::CecOps
+            | Op::CecAllocateAdapter
+            | Op::CecRegisterAdapter
+            | Op::CecUnregisterAdapter
+            | Op::CecDeleteAdapter => self.cec_call(),
             Op::KunitAddResource
             | Op::KunitAddNamedResource
             | Op::KunitDestroyNamedResource
@@ -176,7 +209,9 @@ impl<'a> Call<'a> {
     fn scenario_line(&self) -> Got<()> {
         let recorder = &self.run.recorder;
         match self.line.op {
-            Op::Ref => recorder.print_ref(&self.tag(0)?),
+            Op::Ref => self.print_count()?,
+            Op::Info => self.print_info()?,
+            Op::DrmDevEnter => self.print_enter()?,
             Op::Bound => recorder.print_bound(&self.tag(0)?),
             Op::Print => recorder.line(self.text(0)?),
             Op::Note => recorder.line(format!("note: {}", self.text(0)?)),
@@ -188,6 +223,25 @@ impl<'a> Call<'a> {
             Op::Msleep => self.run.msleep(self.number(0)),
             _ => self.run.set_probe_returns(self.name(0), self.value(1)?),
         }
+        Ok(())
+    }
+
+    /// `ref`: of a device by its tag, else the framework's own count.
+    fn print_count(&self) -> Got<()> {
+        let drm = self.run.with(self.name(0), |value| match value {
+            Value::Drm(drm) => Some(drm.clone()),
+            _ => None,
+        });
+        let Ok(drm) = drm else {
+            self.run.recorder.print_ref(&self.tag(0)?);
+            return Ok(());
+        };
+        let count = match drm_dev_kref_read(&drm) {
+            0 => "released".to_owned(),
+            count => count.to_string(),
+        };
+        let tag = self.tag(0)?;
+        self.run.recorder.line(format!("ref {tag} = {count}"));
         Ok(())
     }
 
@@ -368,6 +422,18 @@ impl<'a> Call<'a> {
     }
 }
 
+/// What a hook body that returns an error or 0 comes to.
+fn call_hook(run: &Weak<Run>, body: NameId) -> Result {
+    let Some(run) = run.upgrade() else {
+        return Ok(());
+    };
+    match i32::try_from(run.body(body, None)) {
+        Ok(0) => Ok(()),
+        Ok(code) => Err(Errno::from_code(code)),
+        Err(_) => Err(Errno::EINVAL),
+    }
+}
+
 fn action_key(action: ActionFn) -> u64 {
     match action {
         ActionFn::Act => 1,
@@ -376,6 +442,7 @@ fn action_key(action: ActionFn) -> u64 {
         ActionFn::ActPut => 4,
         ActionFn::ActUnregister => 5,
         ActionFn::Kact => 6,
+        ActionFn::Dact => 7,
         ActionFn::Body(id) => 16 + u64::from(id.0),
     }
 }
@@ -391,6 +458,7 @@ impl Run {
             (ActionFn::Act, _) => self.recorder.line(format!("devm-action {word}")),
             (ActionFn::ActB, _) => self.recorder.line(format!("devm-action(b) {word}")),
             (ActionFn::Kact, _) => self.recorder.line(format!("kunit-action {word}")),
+            (ActionFn::Dact, _) => self.recorder.line(format!("drmm-action {word}")),
             (ActionFn::Body(id), _) => {
                 self.body(id, None);
             }
