@@ -6,6 +6,7 @@
 //! and calls:
 //!
 //! - `fs/char_dev.c`: [`Cdev`] and the `cdev_*` calls;
+//! - `drivers/char/misc.c`: [`Miscdevice`], [`misc_register`];
 //! - `fs/open.c`, `fs/file_table.c`, `fs/anon_inodes.c`: [`open()`],
 //!   [`OpenFile`], the last close;
 //! - `fs/read_write.c`, `fs/ioctl.c`, `fs/select.c`, `fs/fcntl.c`, `mm/mmap.c`:
@@ -36,6 +37,7 @@ mod handle;
 mod inode;
 mod mapping;
 mod memory;
+mod misc;
 mod open;
 mod poll;
 mod process;
@@ -55,6 +57,7 @@ pub use fops::{Context, FileOps, Ioctl, OpSet, Read, Whence, Write};
 pub use handle::OpenFile;
 pub use mapping::{MapRequest, Mapped, Mapping};
 pub use memory::{Caller, FdSlot, TASK_SIZE, UserMemory, UserSlice, memdup_user};
+pub use misc::{MISC_DYNAMIC_MINOR, MISC_MAJOR, Miscdevice, misc_deregister, misc_register};
 pub use open::{Stat, anon_inode_getfile, open, open_devt};
 pub use poll::{PollMask, PollTable};
 pub use process::Process;
