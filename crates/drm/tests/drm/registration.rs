@@ -63,6 +63,9 @@ fn a_card_and_its_render_node_have_numbers_of_their_own() {
     let dev = card.dev();
     let names = [dev.primary(), dev.render()].map(|minor| minor.unwrap().kdev().name());
     assert_eq!(names.map(|name| name.to_string()), ["card0", "renderD128"]);
+    let nodes = card.system.dev_nodes();
+    let nodes: Vec<&str> = nodes.iter().map(|node| &*node.name).collect();
+    assert_eq!(nodes, ["dri/card0", "dri/renderD128"]);
     assert_eq!(card.kdev().parent(), Some(card.pdev.clone()));
     assert_eq!(&*card.kdev().class().unwrap().name(), "drm");
     let devt = card.kdev().devt().unwrap();

@@ -40,8 +40,10 @@ impl Held {
         let (handle, offset, size) = dumb(&file).unwrap();
         let mapping = file.mmap(MapRequest::shared(offset, size)).unwrap();
         let attribute = attr_open(&card.kdev(), "dev").unwrap();
+        let path = card.path();
+        assert_eq!(path, "/dev/dri/card0");
         Held {
-            path: card.path(),
+            path,
             card,
             file,
             mapping,
