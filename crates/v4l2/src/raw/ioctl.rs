@@ -126,7 +126,11 @@ pub fn video_ioctl2(file: &File, call: &mut Ioctl<'_>) -> Try<i32> {
             Err(fault) => Try::err(fault),
         },
         Try::Ready(pending) => match copy_out(call, &kept) {
-            Ok(()) => Try::Ready(pending).map(|()| 0),
+            Ok(()) => {
+                // For another attempt, if this reply is not taken.
+                *call.stash(Kept::default) = kept;
+                Try::Ready(pending).map(|()| 0)
+            }
             // What the function did stays done, as in the kernel: the frame or
             // the event is lost.
             Err(fault) => {

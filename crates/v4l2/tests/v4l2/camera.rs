@@ -261,6 +261,23 @@ impl Camera {
         v4l2_device_register(Some(parent), &v4l2)?;
         v4l2.set_release(v4l2_device_unregister);
         let frames = Frames::new(parent, period);
+        let made = Camera::make(&v4l2, &frames, change);
+        match &made {
+            Ok(camera) => dev_set_drvdata(parent, Some(Arc::new(camera.clone()))),
+            Err(_) => {
+                frames.timer().free();
+                v4l2_device_unregister(&v4l2);
+            }
+        }
+        made
+    }
+
+    fn make(
+        v4l2: &V4l2Device,
+        frames: &Arc<Frames>,
+        change: impl FnOnce(&VideoDevice),
+    ) -> Result<Camera> {
+        let system = v4l2.system().clone();
         let lock = VideoLock::new();
         let ops: Arc<dyn Vb2Ops> = frames.clone();
         let queue = vb2_queue_init(
@@ -294,7 +311,7 @@ impl Camera {
         let vdev = video_device_alloc(&system)?;
         assert!(disconnect.0.set(vdev.clone()).is_ok());
         vdev.set_name("vivid-000-vid-cap");
-        vdev.set_v4l2_dev(&v4l2);
+        vdev.set_v4l2_dev(v4l2);
         vdev.set_lock(&lock);
         vdev.set_queue(&queue);
         vdev.set_ctrl_handler(&ctrls);
@@ -314,19 +331,15 @@ impl Camera {
         if let Err(errno) = video_register_device(&vdev, VflType::Video, None) {
             v4l2_ctrl_handler_free(&ctrls);
             video_device_release(&vdev);
-            frames.timer().free();
-            v4l2_device_unregister(&v4l2);
             return Err(errno);
         }
-        let camera = Camera {
-            v4l2,
+        Ok(Camera {
+            v4l2: v4l2.clone(),
             vdev,
             queue,
-            frames,
+            frames: Arc::clone(frames),
             ctrls,
-        };
-        dev_set_drvdata(parent, Some(Arc::new(camera.clone())));
-        Ok(camera)
+        })
     }
 
     /// What vivid's remove does.

@@ -2,6 +2,9 @@
 
 mod blocked_calls;
 mod camera;
+mod controls;
+mod events;
 mod kernel_traces;
+mod registration;
 mod rig;
 mod unplug_table;
