@@ -13,7 +13,7 @@ use lastfd_model::raw::{Device, dev_set_release, no_release, put_device};
 use lastfd_model::resource::{Kthread, Resource};
 use lastfd_model::{DeviceRef, Errno, EventKind, Result, System};
 use lastfd_sync::atomic::AtomicBool;
-use lastfd_sync::{Arc, Mutex, MutexGuard, OnceLock, WaitQueue, Weak};
+use lastfd_sync::{Arc, Mutex, MutexGuard, OnceLock, RwLock, WaitQueue, Weak};
 
 use super::handle::CecFh;
 use super::lock::AdapterLock;
@@ -39,8 +39,9 @@ pub(crate) struct AdapterInner {
     /// Keeps no System from ending.
     system: System,
     name: Arc<str>,
-    ops: CecAdapOps,
-    private: Option<Arc<dyn Any + Send + Sync>>,
+    /// Taken away when it is freed: what the driver gave may hold the adapter.
+    ops: RwLock<Arc<CecAdapOps>>,
+    private: Mutex<Option<Arc<dyn Any + Send + Sync>>>,
     capabilities: u32,
     available_log_addrs: u8,
     lock: AdapterLock,
@@ -155,7 +156,7 @@ impl CecAdapter {
 
     /// The driver's own data (`cec_get_drvdata`).
     pub fn private<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
-        Arc::clone(self.0.private.as_ref()?).downcast().ok()
+        self.0.private.lock().clone()?.downcast().ok()
     }
 
     /// The physical address, 0xffff if there is none.
@@ -238,8 +239,8 @@ impl CecAdapter {
     }
 
     /// The callbacks, whether or not they may still be called.
-    pub(crate) fn ops(&self) -> &CecAdapOps {
-        &self.0.ops
+    pub(crate) fn ops(&self) -> Arc<CecAdapOps> {
+        Arc::clone(&self.0.ops.read())
     }
 
     /// Runs a callback of the driver's (`call_op`): it answers well if there is
@@ -428,8 +429,8 @@ pub fn cec_allocate_adapter(
     let adap = CecAdapter(Arc::new(AdapterInner {
         system: system.unowned(),
         name: Arc::from(name.as_str()),
-        ops,
-        private,
+        ops: RwLock::new(Arc::new(ops)),
+        private: Mutex::new(private),
         capabilities: caps | CEC_CAP_REPLY_VENDOR_ID,
         available_log_addrs: available_las,
         lock: AdapterLock::default(),
@@ -499,13 +500,16 @@ pub(crate) fn free(adap: &CecAdapter) {
     thread::reap(adap);
     adap.warn_on(
         "adap_free",
-        adap.call_op_always("adap_free", &adap.0.ops.adap_free, |op| {
+        adap.call_op_always("adap_free", &adap.ops().adap_free, |op| {
             op(adap);
             Ok(())
         }),
     );
     adap.tell(|| CecEventKind::Freed);
     adap.0.freed.store(true, Ordering::Release);
+    let ops = core::mem::take(&mut *adap.0.ops.write());
+    let private = adap.0.private.lock().take();
+    drop((ops, private));
 }
 
 /// Says which connector the adapter belongs to (`cec_s_conn_info`), and tells

@@ -11,10 +11,10 @@ use lastfd_model::{Errno, Result};
 use lastfd_sync::{Arc, Ktime};
 use zerocopy::{FromBytes, IntoBytes};
 
-use super::adapter::{CecAdapter, State, WeakAdapter};
-use super::core::{Capability, capable};
+use super::adapter::{CecAdapter, WeakAdapter};
 use super::handle::{CecFh, Taking};
 use super::lock::Later;
+use super::mode::{is_busy, s_mode};
 use super::transmit::{CEC_MAX_MSG_TX_QUEUE_SZ, Started, Transmit, finish};
 use crate::abi::*;
 
@@ -163,7 +163,7 @@ impl FileOps for CecFops {
 }
 
 /// `copy_from_user` of the argument.
-fn ask<T: FromBytes + IntoBytes>(call: &mut Ioctl<'_>) -> Result<T> {
+pub(super) fn ask<T: FromBytes + IntoBytes>(call: &mut Ioctl<'_>) -> Result<T> {
     let mut value = T::new_zeroed();
     call.read_arg(value.as_mut_bytes())?;
     Ok(value)
@@ -202,13 +202,6 @@ fn g_caps(adap: &CecAdapter, call: &mut Ioctl<'_>) -> Result<i32> {
 fn copy_name(into: &mut [u8; 32], name: &str) {
     let len = name.len().min(31);
     into[..len].copy_from_slice(&name.as_bytes()[..len]);
-}
-
-/// Whether another file has the adapter, or this one only listens.
-// cec-api.c: cec_is_busy
-fn is_busy(state: &State, fh: &CecFh) -> bool {
-    let own = state.initiator == Some(fh.id) || state.follower == Some(fh.id);
-    !own && (state.initiator.is_some() || fh.modes().0 == CEC_MODE_NO_INITIATOR)
 }
 
 /// Whether no digit but zero comes after a zero.
@@ -505,83 +498,4 @@ fn dqevent(fh: &Arc<CecFh>, call: &mut Ioctl<'_>) -> Try<i32> {
         Taking::Empty if call.nonblock() => Try::err(Errno::EAGAIN),
         Taking::Empty | Taking::Busy => Try::wait(&fh.wait),
     }
-}
-
-// cec-api.c: cec_s_mode
-fn s_mode(fh: &CecFh, call: &mut Ioctl<'_>) -> Result<i32> {
-    let adap = &fh.adap;
-    let mode: u32 = ask(call)?;
-    let (initiator, follower) = (mode & CEC_MODE_INITIATOR_MSK, mode & CEC_MODE_FOLLOWER_MSK);
-    let monitors = follower >= CEC_MODE_MONITOR_PIN;
-    let follows = (CEC_MODE_FOLLOWER..=CEC_MODE_EXCL_FOLLOWER_PASSTHRU).contains(&follower);
-    let exclusive =
-        follower == CEC_MODE_EXCL_FOLLOWER || follower == CEC_MODE_EXCL_FOLLOWER_PASSTHRU;
-    let cannot_transmit = initiator == CEC_MODE_NO_INITIATOR || !adap.can(CEC_CAP_TRANSMIT);
-    if mode & !(CEC_MODE_INITIATOR_MSK | CEC_MODE_FOLLOWER_MSK) != 0
-        || initiator > CEC_MODE_EXCL_INITIATOR
-        || (follower == CEC_MODE_MONITOR_ALL && !adap.can(CEC_CAP_MONITOR_ALL))
-        || (follower == CEC_MODE_MONITOR_PIN && !adap.can(CEC_CAP_MONITOR_PIN))
-        || (follows && cannot_transmit)
-        || (monitors && initiator != CEC_MODE_NO_INITIATOR)
-    {
-        return Err(Errno::EINVAL);
-    }
-    if monitors && !capable(adap.system(), Capability::NetAdmin) {
-        return Err(Errno::EPERM);
-    }
-    let locked = adap.lock();
-    {
-        let state = locked.state();
-        let others = |holder: Option<u64>| holder.is_some_and(|id| id != fh.id);
-        if (exclusive && others(state.follower))
-            || (initiator == CEC_MODE_EXCL_INITIATOR && others(state.initiator))
-        {
-            return Err(Errno::EBUSY);
-        }
-    }
-    let (_, old) = fh.modes();
-    if (old == CEC_MODE_MONITOR_ALL) != (follower == CEC_MODE_MONITOR_ALL) {
-        if follower == CEC_MODE_MONITOR_ALL {
-            locked.monitor_all_inc()?;
-        } else {
-            locked.monitor_all_dec();
-        }
-    }
-    let mut tell_pin = false;
-    if (old == CEC_MODE_MONITOR_PIN) != (follower == CEC_MODE_MONITOR_PIN) {
-        tell_pin = follower == CEC_MODE_MONITOR_PIN;
-        if tell_pin {
-            locked.monitor_pin_inc()?;
-        } else {
-            locked.monitor_pin_dec();
-        }
-    }
-    let pin_is_high = {
-        let mut state = locked.state();
-        state.follower_cnt -= u32::from(old == CEC_MODE_FOLLOWER);
-        state.follower_cnt += u32::from(follower == CEC_MODE_FOLLOWER);
-        if exclusive {
-            state.passthrough = follower == CEC_MODE_EXCL_FOLLOWER_PASSTHRU;
-            state.follower = Some(fh.id);
-        } else if state.follower == Some(fh.id) {
-            state.passthrough = false;
-            state.follower = None;
-        }
-        if initiator == CEC_MODE_EXCL_INITIATOR {
-            state.initiator = Some(fh.id);
-        } else if state.initiator == Some(fh.id) {
-            state.initiator = None;
-        }
-        state.cec_pin_is_high
-    };
-    if tell_pin {
-        let event = CecEvent {
-            event: CEC_EVENT_PIN_CEC_LOW + u32::from(pin_is_high),
-            flags: CEC_EVENT_FL_INITIAL_STATE,
-            ..CecEvent::default()
-        };
-        fh.queue_event(event, adap.now(), &locked.later);
-    }
-    fh.set_modes(initiator, follower);
-    Ok(0)
 }

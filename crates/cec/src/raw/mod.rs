@@ -11,10 +11,12 @@ mod core;
 mod files;
 mod handle;
 mod lock;
+mod mode;
 mod ops;
 mod receive;
 mod register;
 mod reply;
+mod status;
 mod thread;
 mod transmit;
 

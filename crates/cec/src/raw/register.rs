@@ -12,6 +12,7 @@ use lastfd_sync::Arc;
 use super::adapter::{self, CecAdapter};
 use super::core::CecCore;
 use super::files::CecFops;
+use super::status;
 use crate::abi::CEC_PHYS_ADDR_INVALID;
 use crate::event::CecEventKind;
 
@@ -45,6 +46,7 @@ pub fn cec_register_adapter(adap: &CecAdapter, parent: &Device) -> Result {
     let device = devnode_register(adap, parent)?;
     let data: Arc<dyn core::any::Any + Send + Sync> = Arc::new(adap.downgrade());
     dev_set_drvdata(&device, Some(data));
+    status::create(adap, &device);
     adap.tell(|| CecEventKind::Registered);
     Ok(())
 }
@@ -106,6 +108,9 @@ fn devnode_register(adap: &CecAdapter, parent: &Device) -> Result<Device> {
 pub fn cec_unregister_adapter(adap: &CecAdapter) {
     if !adap.is_there("cec_unregister_adapter") {
         return;
+    }
+    if let Some(device) = adap.device().filter(|_| adap.is_registered()) {
+        status::remove(adap.system(), &device);
     }
     // cec-core.c: cec_devnode_unregister
     let (device, cdev, fhs) = {

@@ -465,9 +465,13 @@ pub fn cec_transmit_done(adap: &CecAdapter, status: u8, counts: TransmitCounts) 
     locked.later.wake(adap.kthread_waitq());
     let (transmit, aborted) = {
         let mut state = locked.state();
-        let aborted = core::mem::take(&mut state.transmit_in_progress_aborted);
+        let aborted = state.transmit_in_progress_aborted;
         state.transmit_in_progress = false;
-        (state.transmitting.take(), aborted)
+        let transmit = state.transmitting.take();
+        if transmit.is_some() {
+            state.transmit_in_progress_aborted = false;
+        }
+        (transmit, aborted)
     };
     // None where it was given up meanwhile.
     let Some(transmit) = transmit else {

@@ -306,3 +306,60 @@ fn a_driver_that_calls_back_from_inside_a_callback_is_told_of_the_deadlock() {
     platform_device_unregister(&device);
     driver_unregister(&driver);
 }
+
+#[test]
+fn the_status_is_there_while_the_adapter_is_registered() {
+    let rig = crate::rig::Rig::configured();
+    let system = &rig.system;
+    let status = String::from_utf8(debugfs_read(system, "cec/cec1/status").unwrap()).unwrap();
+    assert_eq!(
+        status,
+        "enabled: 1\nconfigured: 1\nconfiguring: 0\nphys_addr: 1.0.0.0\n\
+         number of LAs: 1\nLA mask: 0x0010\npending transmits: 0\n"
+    );
+    let file = rig.open(crate::rig::PLAYER);
+    rig.get_stuck();
+    let task = {
+        let file = file.clone();
+        let msg = crate::rig::ask(CEC_MSG_STANDBY, 0);
+        let send = move || crate::rig::send(&file, msg);
+        rig.clock.spawn("program", send).unwrap()
+    };
+    rig.clock.advance(core::time::Duration::from_millis(1));
+    let status = String::from_utf8(debugfs_read(system, "cec/cec1/status").unwrap()).unwrap();
+    assert!(
+        status.contains("transmitting message: 40 36 (reply: 00, timeout: 0ms)"),
+        "{status}"
+    );
+    rig.unplug();
+    assert!(task.join().unwrap().is_ok());
+    assert_eq!(debugfs_read(system, "cec/cec1/status"), Err(Errno::ENOENT));
+}
+
+#[test]
+fn what_the_driver_gave_goes_with_the_adapter_even_if_it_holds_it() {
+    let (system, _record) = system();
+    let (driver, device) = parent(&system);
+    let own: Arc<Mutex<Option<CecAdapter>>> = Arc::default();
+    let held = Arc::new(());
+    let ops = CecAdapOps {
+        adap_free: Some({
+            let (own, held) = (Arc::clone(&own), Arc::clone(&held));
+            Arc::new(move |_| {
+                let _ = (&own, &held);
+            })
+        }),
+        ..CecAdapOps::default()
+    };
+    let private = Some(Arc::clone(&held) as Arc<_>);
+    let adap = cec_allocate_adapter(&system, ops, private, "x", CEC_CAP_TRANSMIT, 1).unwrap();
+    *own.lock() = Some(adap.clone());
+    drop(own);
+    assert!(adap.private::<()>().is_some());
+    cec_register_adapter(&adap, &device).unwrap();
+    cec_unregister_adapter(&adap);
+    assert_eq!(Arc::strong_count(&held), 1);
+    assert!(adap.private::<()>().is_none());
+    platform_device_unregister(&device);
+    driver_unregister(&driver);
+}
