@@ -1,6 +1,7 @@
 //! The table of kinds: what can be plugged in, and what can be set on it.
 
 use crate::adc::IioAdc;
+use crate::bu27034::Bu27034;
 use crate::dac::IioDac;
 use crate::plug::Hardware;
 
@@ -58,7 +59,7 @@ impl Settings {
 }
 
 /// Every kind there is.
-pub const KINDS: &[Kind] = &[IioAdc::KIND, IioDac::KIND];
+pub const KINDS: &[Kind] = &[IioAdc::KIND, IioDac::KIND, Bu27034::KIND];
 
 impl Kind {
     /// The kind of this name.

@@ -24,12 +24,14 @@
 #![forbid(unsafe_code)]
 
 mod adc;
+mod bu27034;
 mod dac;
 mod kind;
 mod plug;
 mod spec;
 
 pub use adc::{IioAdc, Overrun};
+pub use bu27034::{Bu27034, Bu27034Board, Bu27034Chip, Bu27034Driver, BusError, Light};
 pub use dac::IioDac;
 pub use kind::{KINDS, Key, Kind, Settings};
 pub use plug::{Hardware, Plugged, Socket, platform_driver, plug};

@@ -57,6 +57,11 @@ impl<D: typed::Driver> typed::Driver for Told<D> {
 }
 
 impl Socket<'_> {
+    /// The System it is in.
+    pub fn system(&self) -> &System {
+        self.system
+    }
+
     /// How many of the kind are there with this one, counted from 1.
     pub fn number(&self) -> u32 {
         self.number
