@@ -227,7 +227,8 @@ fn a_reply_that_does_not_come_is_a_timeout() {
     send(&file, quick).unwrap();
     let end = end.after(duration(2)).after(Duration::from_millis(50));
     assert_eq!(rig.clock.now(), end);
-    // Nothing of the waits is left.
+    // Nothing of the waits is left, once the worker is done.
+    rig.settle();
     let left = rig.system.ledger();
     assert!(
         !left
