@@ -29,6 +29,21 @@ pub type OnBridge = Arc<dyn Fn(&DrmBridge) + Send + Sync>;
 /// A callback of a bridge that may fail.
 pub type TryOnBridge = Arc<dyn Fn(&DrmBridge) -> Result + Send + Sync>;
 
+/// A callback that looks what is connected behind a bridge.
+pub type DetectOnBridge = Arc<dyn Fn(&DrmBridge) -> ConnectorStatus + Send + Sync>;
+
+/// What is connected (`enum drm_connector_status`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(i32)]
+pub enum ConnectorStatus {
+    /// Something is.
+    Connected = 1,
+    /// Nothing is.
+    Disconnected = 2,
+    /// It can not be told.
+    Unknown = 3,
+}
+
 /// A bridge driver's callbacks (`struct drm_bridge_funcs`).
 #[derive(Clone, Default)]
 pub struct DrmBridgeFuncs {
@@ -40,6 +55,8 @@ pub struct DrmBridgeFuncs {
     pub enable: Option<OnBridge>,
     /// The picture goes.
     pub disable: Option<OnBridge>,
+    /// Whether something is connected behind it.
+    pub detect: Option<DetectOnBridge>,
     /// The memory is freed (`destroy`).
     pub destroy: Option<OnBridge>,
 }
@@ -189,6 +206,12 @@ pub fn devm_kzalloc_bridge(parent: &Device, funcs: DrmBridgeFuncs) -> Result<Drm
     Ok(bridge)
 }
 
+/// A bridge in memory that nobody frees, such as a driver's static one: it can
+/// be called, and called too late, without harm to anybody but its hardware.
+pub fn static_bridge(parent: &Device, funcs: DrmBridgeFuncs) -> DrmBridge {
+    DrmBridge::make(parent, funcs, false)
+}
+
 /// A counted bridge, whose first reference goes when the bridge's driver is
 /// unbound (`devm_drm_bridge_alloc`, since Linux 6.16).
 ///
@@ -241,6 +264,18 @@ pub fn drm_bridge_remove(bridge: &DrmBridge) {
     if found.is_some() {
         bridge.put();
     }
+}
+
+/// As [`drm_bridge_add`], until the bridge's driver is unbound
+/// (`devm_drm_bridge_add`).
+///
+/// # Errors
+/// `ENOMEM`.
+#[track_caller]
+pub fn devm_drm_bridge_add(parent: &Device, bridge: &DrmBridge) -> Result {
+    drm_bridge_add(bridge);
+    let removed = bridge.clone();
+    devm_add_action_or_reset(parent, Action::new(move || drm_bridge_remove(&removed)))
 }
 
 /// The bridge of this device (`of_drm_find_bridge`, by device). No reference is
@@ -372,6 +407,21 @@ fn take_out(bridge: &DrmBridge) {
         encoder.0.chain.lock().retain(|other| other != bridge);
         bridge.put();
     }
+}
+
+/// Asks the bridge what is connected (`drm_bridge_detect`); unknown without a
+/// callback, or where there is no bridge any more.
+#[track_caller]
+pub fn drm_bridge_detect(bridge: &DrmBridge) -> ConnectorStatus {
+    let detect = bridge.0.funcs.detect.clone();
+    let Some(detect) = detect.filter(|_| bridge.touch("drm_bridge_detect")) else {
+        return ConnectorStatus::Unknown;
+    };
+    let system = bridge.parent().system();
+    let device = bridge.parent().device_ref();
+    system
+        .guard(Some(&device), "drm_bridge_funcs.detect", || detect(bridge))
+        .unwrap_or(ConnectorStatus::Unknown)
 }
 
 /// Switches the bridges of the chain on, nearest first

@@ -29,10 +29,11 @@ mod wait_vblank;
 pub use self::core::{DRM_MAJOR, drm_set_privileged};
 pub use auth::drm_is_current_master;
 pub use bridge::{
-    DrmBridge, DrmBridgeFuncs, DrmEncoder, OnBridge, TryOnBridge, devm_drm_bridge_alloc,
-    devm_kzalloc_bridge, drm_bridge_add, drm_bridge_attach, drm_bridge_chain_disable,
-    drm_bridge_chain_enable, drm_bridge_get, drm_bridge_put, drm_bridge_remove, drm_find_bridge,
-    drmm_encoder_init,
+    ConnectorStatus, DetectOnBridge, DrmBridge, DrmBridgeFuncs, DrmEncoder, OnBridge, TryOnBridge,
+    devm_drm_bridge_add, devm_drm_bridge_alloc, devm_kzalloc_bridge, drm_bridge_add,
+    drm_bridge_attach, drm_bridge_chain_disable, drm_bridge_chain_enable, drm_bridge_detect,
+    drm_bridge_get, drm_bridge_put, drm_bridge_remove, drm_find_bridge, drmm_encoder_init,
+    static_bridge,
 };
 pub use crtc::{
     DisableVblank, DrmCrtc, DrmCrtcFuncs, EnableVblank, VblankTimestamp,

@@ -2,8 +2,8 @@
 //! that may be unbound first. Who pins whom, and what an open file sees.
 
 use lastfd_abi::drm::DRM_COMMAND_BASE;
-use lastfd_abi::iowr;
-use lastfd_chrdev::OpenFile;
+use lastfd_abi::{io, iowr};
+use lastfd_chrdev::{OpenFile, Process, Try};
 use lastfd_drm::raw::*;
 use lastfd_model::event::SplatKind;
 use lastfd_model::raw::{
@@ -19,9 +19,15 @@ use crate::card::{Card, Log, Removal, display_driver, new_system};
 /// The card's own ioctl that switches the picture on.
 const PICTURE: u32 = iowr::<u32>(b'd', DRM_COMMAND_BASE);
 
+/// And one that asks the bridge what is connected.
+const DETECT: u32 = io(b'd', DRM_COMMAND_BASE + 1);
+
 /// Where the bridge's memory is.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Memory {
+    /// Static, so that who comes too late can be seen, as in the recorded
+    /// module.
+    Static,
     /// In its driver's devres: Linux up to 6.15.
     Devres,
     /// Counted: since 6.16.
@@ -51,6 +57,13 @@ fn funcs(log: &Log) -> DrmBridgeFuncs {
     DrmBridgeFuncs {
         attach: None,
         detach: on("detach"),
+        detect: {
+            let detect = on("detect");
+            Some(Arc::new(move |bridge: &DrmBridge| {
+                detect.iter().for_each(|log| log(bridge));
+                ConnectorStatus::Connected
+            }))
+        },
         enable: on("enable"),
         disable: on("disable"),
         destroy: on("destroy"),
@@ -62,21 +75,15 @@ impl Display {
         let system = new_system();
         let log = Log::default();
         let bridge_driver = platform_driver(&system, "bridge");
-        let made: Arc<Mutex<Option<DrmBridge>>> = Arc::default();
-        let (in_probe, in_remove, probe_log) = (made.clone(), made.clone(), log.clone());
+        let probe_log = log.clone();
         bridge_driver.set_probe(move |device| {
             let bridge = match memory {
+                Memory::Static => static_bridge(device, funcs(&probe_log)),
                 Memory::Devres => devm_kzalloc_bridge(device, funcs(&probe_log))?,
                 Memory::Counted => devm_drm_bridge_alloc(device, funcs(&probe_log))?,
             };
             dev_set_drvdata(device, Some(Arc::new("hardware")));
-            drm_bridge_add(&bridge);
-            *in_probe.lock() = Some(bridge);
-            Ok(())
-        });
-        bridge_driver.set_remove(move |_| {
-            let bridge = in_remove.lock().clone().expect("the probe made a bridge");
-            drm_bridge_remove(&bridge);
+            devm_drm_bridge_add(device, &bridge)
         });
         driver_register(&bridge_driver).unwrap();
         let bridge_device = platform_device_alloc(&system, "bridge", PlatformId::None).unwrap();
@@ -89,13 +96,20 @@ impl Display {
             drm_bridge_chain_enable(&encoder);
             Ok(())
         });
+        let bridge = drm_find_bridge(&bridge_device).unwrap();
+        let asked = bridge.clone();
+        let detect = DrmIoctlDesc {
+            name: "DETECT",
+            cmd: DETECT,
+            flags: IoctlFlags::NONE,
+            func: Arc::new(move |_, _, _| Try::ok(drm_bridge_detect(&asked) as i32)),
+        };
         let driver = DrmDriver {
-            ioctls: vec![picture],
+            ioctls: vec![picture, detect],
             ..display_driver()
         };
         let card = Card::of(system, driver, Removal::Unplug);
         let encoder = drmm_encoder_init(&card.dev()).unwrap();
-        let bridge = drm_find_bridge(&bridge_device).unwrap();
         drm_bridge_attach(&encoder, &bridge, None).unwrap();
         *encoder_of_card.lock() = Some(encoder.clone());
         Display {
@@ -113,6 +127,11 @@ impl Display {
         (result, self.log.take())
     }
 
+    fn detect(&self, file: &OpenFile) -> (Result<i32>, Vec<String>) {
+        let result = file.ioctl(DETECT, 0, &mut Process::new());
+        (result, self.log.take())
+    }
+
     fn splats(&self) -> Vec<SplatKind> {
         let splats = self.card.splats();
         splats.into_iter().map(|(kind, _)| kind).collect()
@@ -123,6 +142,65 @@ impl Display {
         driver_unregister(&self.bridge_driver);
         assert!(self.bridge_device.is_released());
     }
+}
+
+/// The bridge's device, the card's, the DRM device, as recorded.
+fn refs(display: &Display) -> [Option<u32>; 3] {
+    let bridge = &display.bridge_device;
+    let [drm, card, _] = display.card.refs();
+    [
+        (!bridge.is_released()).then(|| kref_read(bridge)),
+        card,
+        drm,
+    ]
+}
+
+fn lines(lines: &[&str]) -> Vec<String> {
+    lines.iter().map(|line| (*line).to_owned()).collect()
+}
+
+#[test]
+fn the_bridge_goes_first_as_recorded() {
+    let display = Display::new(Memory::Static);
+    assert_eq!(refs(&display), [Some(3), Some(6), Some(1)]);
+    let file = display.card.open();
+    assert_eq!(refs(&display), [Some(3), Some(6), Some(2)]);
+    assert_eq!(display.detect(&file), (Ok(1), lines(&["detect"])));
+    device_release_driver(&display.bridge_device);
+    assert_eq!(refs(&display), [Some(3), Some(6), Some(2)]);
+    let late = lines(&["detect, hardware gone"]);
+    assert_eq!(display.detect(&file), (Ok(1), late.clone()));
+    // The card is still bound, and can be opened.
+    drop(display.card.open());
+    platform_device_unregister(&display.bridge_device);
+    assert_eq!(refs(&display), [None, Some(6), Some(2)]);
+    assert_eq!(display.detect(&file), (Ok(1), late));
+    display.card.remove();
+    assert_eq!(refs(&display), [None, Some(1), Some(1)]);
+    assert_eq!(display.detect(&file), (Err(Errno::ENODEV), vec![]));
+    drop(file);
+    assert_eq!(display.log.take(), ["detach, hardware gone"]);
+    assert_eq!(refs(&display), [None, None, None]);
+    driver_unregister(&display.bridge_driver);
+    assert_eq!(display.splats(), []);
+}
+
+#[test]
+fn the_card_goes_first_as_recorded() {
+    let display = Display::new(Memory::Static);
+    let file = display.card.open();
+    display.card.remove();
+    assert_eq!(refs(&display), [Some(3), Some(1), Some(1)]);
+    assert_eq!(display.detect(&file), (Err(Errno::ENODEV), vec![]));
+    device_release_driver(&display.bridge_device);
+    platform_device_unregister(&display.bridge_device);
+    assert_eq!(refs(&display), [None, Some(1), Some(1)]);
+    drop(file);
+    // The chain is taken apart by the last close, long after the bridge went.
+    assert_eq!(display.log.take(), ["detach, hardware gone"]);
+    assert_eq!(refs(&display), [None, None, None]);
+    driver_unregister(&display.bridge_driver);
+    assert_eq!(display.splats(), []);
 }
 
 #[test]
