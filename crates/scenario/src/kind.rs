@@ -22,6 +22,10 @@ pub enum Kind {
     Drm,
     /// A `struct drm_driver`.
     DrmDriver,
+    /// A `struct v4l2_device`: it has no `struct device` of its own.
+    V4l2Device,
+    /// A `struct video_device`; its device is there once it is registered.
+    Video,
     /// A `struct cec_adapter`; its device is there once it is registered.
     Cec,
     /// A `struct cec_adap_ops`.
@@ -75,13 +79,19 @@ impl Kind {
     pub fn is_device(self) -> bool {
         matches!(
             self,
-            Kind::Device | Kind::Platform | Kind::Root | Kind::KunitDevice | Kind::Iio | Kind::Cec
+            Kind::Device
+                | Kind::Platform
+                | Kind::Root
+                | Kind::KunitDevice
+                | Kind::Iio
+                | Kind::Video
+                | Kind::Cec
         )
     }
 
     /// Whether `ref` can print how many references a value of this kind has.
     pub fn is_counted(self) -> bool {
-        self.is_device() || self == Kind::Drm
+        self.is_device() || matches!(self, Kind::Drm | Kind::V4l2Device)
     }
 
     /// Whether a value of this kind may stand where a `struct device_driver *` is wanted.
@@ -205,6 +215,8 @@ impl fmt::Display for Kind {
             Kind::IioChannel => "an IIO channel",
             Kind::Drm => "a DRM device",
             Kind::DrmDriver => "a DRM driver",
+            Kind::V4l2Device => "a V4L2 device",
+            Kind::Video => "a video device",
             Kind::Cec => "a CEC adapter",
             Kind::CecOps => "CEC adapter operations",
             Kind::Bus => "a bus",

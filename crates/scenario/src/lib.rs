@@ -23,6 +23,7 @@ mod kind;
 pub mod language;
 mod operand;
 mod parse;
+mod placeholder;
 mod record;
 mod run;
 mod shape;

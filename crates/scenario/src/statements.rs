@@ -80,6 +80,14 @@ statements! {
         open: Named(K::Hook); postclose: Named(K::Hook); lastclose: Named(K::Hook);
         unload: Named(K::Hook); release: Named(K::Hook);
     } -> NoStep;
+    /// A `struct v4l2_device`, not yet registered.
+    V4l2Device "v4l2_device" (New(K::V4l2Device)) {
+        name: Text("its name"); release: Named(K::Hook);
+    } -> NoStep;
+    /// `video_device_alloc`, filled in, not yet registered.
+    VideoDevice "video_device" (New(K::Video), Named(K::V4l2Device)) {
+        open: Named(K::Hook); close: Named(K::Hook); release: Named(K::Hook);
+    } -> NoStep;
     /// A `struct cec_adap_ops`.
     CecOps "cec_adap_ops" (New(K::CecOps)) {
         adap_enable: Named(K::Hook); adap_log_addr: Named(K::Hook);
@@ -342,6 +350,22 @@ statements! {
     DrmDevGet "drm_dev_get" (Named(K::Drm)) -> Nothing;
     /// `drm_dev_put`.
     DrmDevPut "drm_dev_put" (Named(K::Drm)) -> Nothing;
+
+    // drivers/media/v4l2-core
+    /// `v4l2_device_register`.
+    V4l2DeviceRegister "v4l2_device_register" (AnyDevice, Named(K::V4l2Device)) -> Int;
+    /// `v4l2_device_get`.
+    V4l2DeviceGet "v4l2_device_get" (Named(K::V4l2Device)) -> Nothing;
+    /// `v4l2_device_put`: 1 if it was the last reference.
+    V4l2DevicePut "v4l2_device_put" (Named(K::V4l2Device)) -> Int;
+    /// `v4l2_device_disconnect`.
+    V4l2DeviceDisconnect "v4l2_device_disconnect" (Named(K::V4l2Device)) -> Nothing;
+    /// `v4l2_device_unregister`.
+    V4l2DeviceUnregister "v4l2_device_unregister" (Named(K::V4l2Device)) -> Nothing;
+    /// `video_register_device` of a `videoN`.
+    VideoRegisterDevice "video_register_device" (Named(K::Video)) -> Int;
+    /// `video_unregister_device`.
+    VideoUnregisterDevice "video_unregister_device" (Named(K::Video)) -> Nothing;
 
     // drivers/media/cec
     /// `cec_allocate_adapter` with `CEC_CAP_DEFAULTS` and one logical address.

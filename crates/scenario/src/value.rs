@@ -7,6 +7,7 @@ use lastfd_iio::raw::{IioBufferSetupOps, IioChannel, IioDev};
 use lastfd_model::Errno;
 use lastfd_model::raw::{Bus, Class, DevMem, DevT, Device, Devres, Driver, GroupId, NotifierId};
 use lastfd_sync::Arc;
+use lastfd_v4l2::raw::{V4l2Device, VideoDevice};
 
 use crate::calls::{FileOperations, ThreadValue};
 
@@ -31,6 +32,8 @@ pub(crate) enum Value {
     IioChannel(IioChannel),
     DrmDriver(Arc<DrmDriver>),
     Drm(DrmDevice),
+    V4l2Device(V4l2Device),
+    Video(VideoDevice),
     CecOps(CecAdapOps),
     Cec(CecAdapter),
 }

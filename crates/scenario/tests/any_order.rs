@@ -74,6 +74,10 @@ probe frameworks
   drm = devm_drm_dev_alloc self m_drv
   try drmm_add_action drm dact DM1
   try drm_dev_register drm
+  v4l2_device v4l release=says
+  try v4l2_device_register self v4l
+  video_device vdev v4l open=says close=says release=says
+  try video_register_device vdev
   cec = cec_allocate_adapter p_ops "m"
   try cec_register_adapter cec self
 end
@@ -217,6 +221,16 @@ const CALLS: &[&str] = &[
     "> cec_delete_adapter cec",
     "> cecfile@ = open \"/dev/cec0\" O_RDWR",
     "> put_device cec",
+    "> v4l2_device_register root v4l",
+    "> v4l2_device_get v4l",
+    "> v4l2_device_put v4l",
+    "> v4l2_device_disconnect v4l",
+    "> v4l2_device_unregister v4l",
+    "> video_register_device vdev",
+    "> video_unregister_device vdev",
+    "> put_device vdev",
+    "ref v4l",
+    "> video@ = open \"/dev/video0\" O_RDWR",
     "> devm_iio_map_array_register root iio2 \"ds0\" \"lf-P\" \"cc\"",
     "> ch@ = iio_channel_get P \"cc\"",
     "> ch@ = devm_iio_channel_get P \"cc\"",

@@ -1,6 +1,6 @@
 //! Statements about CEC adapters: `drivers/media/cec`.
 
-use lastfd_cec::abi::{
+use lastfd_abi::cec::{
     CEC_CAP_LOG_ADDRS, CEC_CAP_PASSTHROUGH, CEC_CAP_RC, CEC_CAP_TRANSMIT, CecMsg,
 };
 use lastfd_cec::raw::{

@@ -345,6 +345,7 @@ impl Value {
             Value::Device(device) => Some(device.clone()),
             Value::Iio(iio) => Some(iio.dev().clone()),
             Value::Cec(adapter) => adapter.device(),
+            Value::Video(vdev) => vdev.dev(),
             _ => None,
         }
     }

@@ -7,10 +7,11 @@ mod drm;
 mod files;
 mod iio;
 mod kunit;
+mod lines;
+mod v4l2;
 
 use std::time::Duration;
 
-use lastfd_drm::raw::drm_dev_kref_read;
 use lastfd_model::raw::{
     Action, ActionKey, Bus, Device, Driver, dev_name, device_is_registered, device_unregister,
     kref_read, put_device,
@@ -21,7 +22,7 @@ use lastfd_sync::{Arc, Weak};
 use crate::ast::{ActionFn, Arg, Line, NameId, Piece};
 use crate::language::{Op, Property};
 use crate::record::{driver_name, drvdata, set_or_null};
-use crate::run::{Absent, Data, Flow, Frame, Performed, Run};
+use crate::run::{Absent, Data, Frame, Performed, Run};
 use crate::value::{Outcome, Value};
 
 /// One statement being run.
@@ -37,28 +38,6 @@ pub(crate) use self::files::{FileOperations, ThreadValue};
 type Got<T> = std::result::Result<T, Absent>;
 
 impl<'a> Call<'a> {
-    /// Statements that decide how a body goes on.
-    fn flow(&self) -> Got<Flow> {
-        Ok(match self.line.op {
-            Op::Return => Flow::Return(self.value(0)?),
-            Op::ReturnNth => match self.frame.body {
-                Some(body) if self.run.runs_of(body) == self.number(0) => {
-                    Flow::Return(self.value(1)?)
-                }
-                _ => Flow::Next,
-            },
-            Op::KunitAssertEq if self.value(0)? == self.value(1)? => Flow::Next,
-            Op::KunitAssertEq => {
-                self.run.recorder.log(format!(
-                    "ASSERTION FAILED at line {}: {}",
-                    self.line.line, self.line.text
-                ));
-                Flow::Abort
-            }
-            _ => Flow::Next,
-        })
-    }
-
     /// Makes the call that the statement stands for.
     pub(crate) fn perform(&self) -> Got<Performed> {
         let outcome = match self.line.op {
@@ -188,6 +167,15 @@ impl<'a> Call<'a> {
             | Op::CecRegisterAdapter
             | Op::CecUnregisterAdapter
             | Op::CecDeleteAdapter => self.cec_call(),
+            Op::V4l2Device
+            | Op::VideoDevice
+            | Op::V4l2DeviceRegister
+            | Op::V4l2DeviceGet
+            | Op::V4l2DevicePut
+            | Op::V4l2DeviceDisconnect
+            | Op::V4l2DeviceUnregister
+            | Op::VideoRegisterDevice
+            | Op::VideoUnregisterDevice => self.v4l2_call(),
             Op::KunitAddResource
             | Op::KunitAddNamedResource
             | Op::KunitDestroyNamedResource
@@ -203,46 +191,6 @@ impl<'a> Call<'a> {
             | Op::KunitDeviceUnregister => self.kunit_call(),
         };
         outcome.map(Performed::Outcome)
-    }
-
-    /// Statements that print, wait, or set something of the scenario's own.
-    fn scenario_line(&self) -> Got<()> {
-        let recorder = &self.run.recorder;
-        match self.line.op {
-            Op::Ref => self.print_count()?,
-            Op::Info => self.print_info()?,
-            Op::DrmDevEnter => self.print_enter()?,
-            Op::Bound => recorder.print_bound(&self.tag(0)?),
-            Op::Print => recorder.line(self.text(0)?),
-            Op::Note => recorder.line(format!("note: {}", self.text(0)?)),
-            Op::FailNth => {
-                let n = u32::try_from(self.number(0)).unwrap_or(u32::MAX);
-                self.run.system.fail_nth(n);
-            }
-            Op::Settle => self.run.settle(),
-            Op::Msleep => self.run.msleep(self.number(0)),
-            _ => self.run.set_probe_returns(self.name(0), self.value(1)?),
-        }
-        Ok(())
-    }
-
-    /// `ref`: of a device by its tag, else the framework's own count.
-    fn print_count(&self) -> Got<()> {
-        let drm = self.run.with(self.name(0), |value| match value {
-            Value::Drm(drm) => Some(drm.clone()),
-            _ => None,
-        });
-        let Ok(drm) = drm else {
-            self.run.recorder.print_ref(&self.tag(0)?);
-            return Ok(());
-        };
-        let count = match drm_dev_kref_read(&drm) {
-            0 => "released".to_owned(),
-            count => count.to_string(),
-        };
-        let tag = self.tag(0)?;
-        self.run.recorder.line(format!("ref {tag} = {count}"));
-        Ok(())
     }
 
     /// The name an operand has.
