@@ -15,7 +15,9 @@
 //! [`Builder`].
 #![forbid(unsafe_code)]
 
+mod driver;
 mod event;
 pub mod raw;
 
+pub use driver::{Builder, Driver, Frame, Picture, Video};
 pub use event::{V4l2CoreEvent, V4l2EventKind};

@@ -60,6 +60,7 @@ pub use vb2::{
     vb2_ioctl_streamoff, vb2_ioctl_streamon, vb2_queue_error, vb2_queue_init, vb2_queue_release,
     vb2_video_unregister_device,
 };
+pub(crate) use video_device::WeakVideoDevice;
 pub use video_device::{
     VflDir, VflType, VideoDevice, VideoFlag, video_devdata, video_device_alloc,
     video_device_release, video_device_release_empty,

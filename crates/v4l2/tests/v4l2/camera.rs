@@ -349,6 +349,8 @@ impl Camera {
             return;
         };
         dev_set_drvdata(parent, None);
+        // vivid_remove: vivid_reconnect.
+        camera.vdev.set_flag(VideoFlag::Registered, true);
         vb2_video_unregister_device(&camera.vdev);
         camera.frames.timer().free();
         v4l2_device_disconnect(&camera.v4l2);

@@ -10,6 +10,8 @@ use lastfd_chrdev::{
 use lastfd_model::raw::*;
 use lastfd_model::{Errno, EventKind, Result};
 
+use lastfd_v4l2::raw::*;
+
 use crate::camera::Camera;
 use crate::rig::{
     Removal, Rig, buffer, ctrl, dqbuf, dqevent, ioctl, map, qbuf, reqbufs, set_ctrl, start, stream,
@@ -352,6 +354,28 @@ fn after_disconnect_the_last_close_brings_vivid_back() {
     let file = rig.file();
     assert_eq!(querycap(&file), Ok(0));
     drop(file);
+    assert_eq!(rig.finish(), [""; 0]);
+}
+
+#[test]
+fn a_kernel_gap_a_disconnected_device_is_not_unregistered() {
+    // The core takes a clear flag for "never registered" and does nothing; a
+    // driver that forgets this leaves its node behind.
+    let rig = Rig::silent();
+    let file = rig.file();
+    rig.remove(Removal::Disconnect);
+    let vdev = rig.camera().vdev;
+    video_unregister_device(&vdev);
+    vb2_video_unregister_device(&vdev);
+    assert!(rig.system.dev_node("video0").is_some());
+    assert!(device_is_registered(&vdev.dev().unwrap()));
+    // Unbinding is vivid's: it sets the flag first.
+    rig.remove(Removal::Unbind);
+    assert!(rig.system.dev_node("video0").is_none());
+    assert_eq!(querycap(&file), Err(Errno::ENODEV));
+    drop(file);
+    assert!(vdev.dev().unwrap().is_released());
+    drop(vdev);
     assert_eq!(rig.finish(), [""; 0]);
 }
 
