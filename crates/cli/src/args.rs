@@ -26,7 +26,8 @@ Examples:
                                  pull it out while a read of it sleeps
   lastfd run --device iio-adc --unplug iio-adc@300ms -- iio_readdev -u {uri} -b 16 lastfd-adc
                                  pull it out under a program
-  lastfd devices                 what can be plugged in";
+  lastfd devices                 what can be plugged in
+  lastfd kunit                   the built-in suites";
 
 const RUN_EXAMPLES: &str = "\
 NAME is the kind, with a number from the second of a kind on: iio-adc, iio-adc2.
@@ -61,6 +62,14 @@ Examples:
   lastfd iiod --device iio-adc
   lastfd iiod --device iio-adc --bind 127.0.0.1:0        any free port";
 
+const KUNIT_EXAMPLES: &str = "\
+Exit status: 0 if every case passed or was skipped, 1 if one failed, 64 if there is no such case.
+
+Examples:
+  lastfd kunit
+  lastfd kunit --filter 'matrix*' --filter kunit-device.kunit_device_*
+  lastfd kunit --format ktap | ./tools/testing/kunit/kunit.py parse";
+
 const REPLAY_EXAMPLES: &str = "\
 A SCENARIO is a file, or the name of one under oracle/scenarios of the directory it runs in.
 With several, a line `== NAME` stands before each trace.
@@ -85,6 +94,8 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Serve devices to clients of libiio until interrupted
     Iiod(IiodArgs),
+    /// Run the built-in KUnit suites: what is claimed of lifetimes, shown
+    Kunit(KunitArgs),
     /// Print the trace of a scenario
     Replay(ReplayArgs),
     /// List what can be plugged in
@@ -152,6 +163,37 @@ pub(crate) struct IiodArgs {
     /// What is said of a device that has gone
     #[arg(long, value_name = "enodev|linux", default_value_t, value_parser = parse_answers)]
     pub(crate) iiod_unplug: UnplugAnswers,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = KUNIT_EXAMPLES)]
+pub(crate) struct KunitArgs {
+    /// Only these: SUITE or SUITE.CASE, each a glob; may be given more than once
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) filter: Vec<String>,
+
+    /// How to tell [default: pretty on a terminal, else ktap]
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<KunitFormat>,
+
+    /// List the cases instead of running them
+    #[arg(long)]
+    pub(crate) list: bool,
+
+    /// Run slow cases, too
+    #[arg(long)]
+    pub(crate) slow: bool,
+}
+
+/// How `lastfd kunit` tells what came of the cases.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(crate) enum KunitFormat {
+    /// KTAP version 1, as the kernel prints it
+    Ktap,
+    /// JUnit XML
+    Junit,
+    /// A line for each case
+    Pretty,
 }
 
 #[derive(Debug, Args)]

@@ -43,6 +43,10 @@ pub(crate) enum Failure {
     ReadScenario { path: PathBuf, source: io::Error },
     #[error(transparent)]
     Scenario(#[from] lastfd::scenario::ParseError),
+    #[error("there is no case '{0}'; `lastfd kunit --list` names them, SUITE or SUITE.CASE")]
+    NoCase(String),
+    #[error(transparent)]
+    Filter(#[from] lastfd::kunit::FilterError),
     #[error("failed to {doing}: {source}")]
     System {
         doing: &'static str,
@@ -56,6 +60,8 @@ impl Failure {
             Failure::UnknownName { .. }
             | Failure::Report(_)
             | Failure::NoScenario(_)
+            | Failure::NoCase(_)
+            | Failure::Filter(_)
             | Failure::ReadScenario { .. }
             | Failure::Scenario(_)
             | Failure::Serve(StartError::Listen { .. }) => USAGE,

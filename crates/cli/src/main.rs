@@ -10,6 +10,7 @@ mod device_arg;
 mod devices;
 mod failure;
 mod iiod;
+mod kunit;
 mod log;
 mod removal_arg;
 mod replay;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
     let result = match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Iiod(args) => iiod::iiod(args),
+        Command::Kunit(args) => kunit::kunit(&args),
         Command::Replay(args) => replay::replay(args),
         Command::Devices => devices::devices(),
         Command::Completions { shell } => {

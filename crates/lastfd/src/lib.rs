@@ -8,9 +8,10 @@
 //! | feature | what |
 //! |---|---|
 //! | `iio` | the IIO framework (`lastfd::iio`), and the built-in client that uses its devices |
-//! | `kunit` | KUnit's device helpers (`lastfd::kunit`) |
+//! | `kunit` | KUnit: suites, cases, test devices (`lastfd::kunit`) |
 //! | `devices` | ready-made hardware with its drivers (`lastfd::devices`); needs `iio` |
 //! | `iiod` | an iiod that serves a bench to programs, and running them |
+//! | `suites` | the built-in KUnit suites (`lastfd::suites`) |
 //! | `scenario` | the scenario language (`lastfd::scenario`) |
 //!
 //! All are on unless `default-features = false`. It promises to start no thread and open
@@ -41,6 +42,8 @@ pub use lastfd_model as model;
 pub use lastfd_report as report;
 #[cfg(feature = "scenario")]
 pub use lastfd_scenario as scenario;
+#[cfg(feature = "suites")]
+pub use lastfd_suites as suites;
 pub use lastfd_sync as sync;
 
 pub use bench::{Awaited, Bench, Builder, DeviceError, Keep, NotSeen};

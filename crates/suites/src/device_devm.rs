@@ -170,7 +170,7 @@ mod before_6_6 {
 
     kunit_suite! {
         /// Managed resources of root devices, before 6.6.
-        pub suite root_device_devm_before_6_6 = "root-device-devm-pre-6.6" {
+        pub suite root_device_devm_before_6_6 = "root-device-devm-pre-6-6" {
             root_device_devm_register_unregister,
             root_device_devm_register_get_unregister,
             root_device_devm_register_get_unregister_with_devm,
@@ -180,7 +180,7 @@ mod before_6_6 {
 
     kunit_suite! {
         /// Managed resources of platform devices, before 6.6.
-        pub suite platform_device_devm_before_6_6 = "platform-device-devm-pre-6.6" {
+        pub suite platform_device_devm_before_6_6 = "platform-device-devm-pre-6-6" {
             platform_device_devm_register_unregister,
             platform_device_devm_register_get_unregister,
             platform_device_devm_register_get_unregister_with_devm,

@@ -315,7 +315,7 @@ mod before_6_6 {
 
     kunit_suite! {
         /// The matrix, before 6.6.
-        pub suite matrix_before_6_6 = "matrix-pre-6.6" {
+        pub suite matrix_before_6_6 = "matrix-pre-6-6" {
             the_cell_is_as_the_kernel_has_it.params(cells()),
         }
         .rules(Rules::LinuxPre6_6)

@@ -77,7 +77,7 @@ mod before_6_6 {
 
     kunit_suite! {
         /// A managed string in the remove uevent, before 6.6.
-        pub suite uevent_devm_before_6_6 = "uevent-devm-pre-6.6" {
+        pub suite uevent_devm_before_6_6 = "uevent-devm-pre-6-6" {
             a_string_of_the_device_itself_is_read_after_its_release,
             a_string_of_the_parent_is_there_until_the_parent_goes,
         }
