@@ -37,6 +37,8 @@ pub(crate) struct Frames {
     /// Calls of buf_finish, by buffer.
     pub(crate) finished: AtomicU32,
     pub(crate) prepared: AtomicU32,
+    /// The control took the camera away (`dev->disconnect_error`).
+    disconnected: AtomicBool,
 }
 
 impl Frames {
@@ -52,6 +54,7 @@ impl Frames {
             keep_at_stop: AtomicBool::new(false),
             finished: AtomicU32::new(0),
             prepared: AtomicU32::new(0),
+            disconnected: AtomicBool::new(false),
         });
         let weak: Weak<Frames> = Arc::downgrade(&frames);
         let timer = Timer::new(&parent.system(), Some(parent), "frames", move || match weak
@@ -148,15 +151,18 @@ impl Vb2Ops for Frames {
 }
 
 /// The control "Disconnect".
-#[derive(Default)]
-struct Disconnect(OnceLock<VideoDevice>);
+struct Disconnect {
+    vdev: OnceLock<VideoDevice>,
+    frames: Arc<Frames>,
+}
 
 impl CtrlOps for Disconnect {
     // vivid-ctrls.c: vivid_unregister_dev
     fn s_ctrl(&self, ctrl: &Ctrl, _: i32) -> Result {
         if ctrl.id() == DISCONNECT
-            && let Some(vdev) = self.0.get()
+            && let Some(vdev) = self.vdev.get()
         {
+            self.frames.disconnected.store(true, Ordering::SeqCst);
             vdev.set_flag(VideoFlag::Registered, false);
             v4l2_event_wake_all(vdev);
         }
@@ -290,7 +296,10 @@ impl Camera {
             },
         )?;
         let ctrls = v4l2_ctrl_handler_init(&system)?;
-        let disconnect = Arc::new(Disconnect::default());
+        let disconnect = Arc::new(Disconnect {
+            vdev: OnceLock::new(),
+            frames: Arc::clone(frames),
+        });
         let ops: Arc<dyn CtrlOps> = disconnect.clone();
         v4l2_ctrl_new_std(
             &ctrls,
@@ -309,15 +318,16 @@ impl Camera {
         };
         v4l2_ctrl_new_custom(&ctrls, config, Some(ops))?;
         let vdev = video_device_alloc(&system)?;
-        assert!(disconnect.0.set(vdev.clone()).is_ok());
+        assert!(disconnect.vdev.set(vdev.clone()).is_ok());
         vdev.set_name("vivid-000-vid-cap");
         vdev.set_v4l2_dev(v4l2);
         vdev.set_lock(&lock);
         vdev.set_queue(&queue);
         vdev.set_ctrl_handler(&ctrls);
         vdev.set_device_caps(V4L2_CAP_VIDEO_CAPTURE | V4L2_CAP_STREAMING | V4L2_CAP_READWRITE);
+        let of_files = Arc::clone(frames);
         vdev.set_fops(V4l2FileOperations {
-            release: Some(Arc::new(release)),
+            release: Some(Arc::new(move |file| release(file, &of_files))),
             write: Some(Arc::new(|_, _| Err(Errno::EINVAL).into())),
             ..V4l2FileOperations::vb2()
         });
@@ -349,8 +359,7 @@ impl Camera {
             return;
         };
         dev_set_drvdata(parent, None);
-        // vivid_remove: vivid_reconnect.
-        camera.vdev.set_flag(VideoFlag::Registered, true);
+        reconnect(&camera.vdev, &camera.frames);
         vb2_video_unregister_device(&camera.vdev);
         camera.frames.timer().free();
         v4l2_device_disconnect(&camera.v4l2);
@@ -358,16 +367,19 @@ impl Camera {
     }
 }
 
+/// vivid_reconnect, if the control took it away.
+fn reconnect(vdev: &VideoDevice, frames: &Frames) {
+    if frames.disconnected.swap(false, Ordering::SeqCst) {
+        vdev.set_flag(VideoFlag::Registered, true);
+    }
+}
+
 // vivid-core.c: vivid_fop_release
-fn release(file: &File) {
-    if let Some(vdev) = video_devdata(file) {
-        let last = v4l2_fh_of(file).is_some_and(|fh| v4l2_fh_is_singular(&fh));
-        let there = vdev
-            .dev()
-            .is_some_and(|dev| lastfd_model::raw::device_is_registered(&dev));
-        if last && there && !video_is_registered(&vdev) {
-            vdev.set_flag(VideoFlag::Registered, true);
-        }
+fn release(file: &File, frames: &Frames) {
+    if let Some(vdev) = video_devdata(file)
+        && v4l2_fh_of(file).is_some_and(|fh| v4l2_fh_is_singular(&fh))
+    {
+        reconnect(&vdev, frames);
     }
     vb2_fop_release(file);
 }
