@@ -46,7 +46,11 @@ fn with_tables(page: &str, rows: &[Row]) -> String {
         let words: Vec<&str> = words.split_whitespace().collect();
         let (part, kinds) = words.split_first().expect("a part of the rows");
         let end = from.find(END).expect("the end of the table");
-        let _ = write!(whole, "{before}{head}\n\n{}\n{END}", table(rows, part, kinds));
+        let _ = write!(
+            whole,
+            "{before}{head}\n\n{}\n{END}",
+            table(rows, part, kinds)
+        );
         rest = &from[end + END.len()..];
     }
     whole + rest
