@@ -9,15 +9,13 @@
 //! registration, and so ends after it. A frame that a driver was given is a
 //! value: it comes back to the queue whatever happens to it.
 
-use core::fmt;
-use std::collections::VecDeque;
-
 use lastfd_abi::v4l2::*;
-use lastfd_model::typed::{Bound, Device, Framework};
-use lastfd_model::{Errno, Result, System};
-use lastfd_sync::{Arc, Mutex, OnceLock, Weak};
+use lastfd_model::typed::{Bound, Device};
+use lastfd_model::{Errno, Result};
+use lastfd_sync::{Arc, OnceLock};
 
 use crate::raw::{self, CtrlOps, V4l2IoctlOps, Vb2Buffer, Vb2Ops, Vb2Queue, Vb2State};
+use crate::video::{Shared, Video, WeakVideo};
 
 /// What a driver does. The value is the driver's own data.
 ///
@@ -82,7 +80,7 @@ pub trait Driver: Send + Sync + 'static {
     }
 
     /// No frames are wanted any more, because the program said so or because
-    /// the device goes. A [`Frame`] that the driver still has must go now.
+    /// the device goes. A [`Frame`](crate::Frame) that the driver still has must go now.
     fn stop(&self, video: &Video) {
         let _ = video;
     }
@@ -237,12 +235,8 @@ impl<'a> Builder<'a> {
                 ..raw::Vb2QueueSpec::default()
             },
         )?;
-        let weak = WeakVideo {
-            vdev: vdev.downgrade(),
-            shared: Arc::downgrade(&video.shared),
-        };
         // Its own, made a moment ago.
-        let _ = frames.video.set(weak);
+        let _ = frames.video.set(video.downgrade());
         let controls = raw::v4l2_ctrl_handler_init(&system)?;
         for control in &self.controls {
             let ops: Arc<dyn CtrlOps> = Arc::new(Controls(Arc::clone(&driver)));
@@ -334,157 +328,6 @@ fn ioctl_ops(name: &str, picture: Picture) -> V4l2IoctlOps {
     .with_ctrl_events()
 }
 
-/// A registered camera, as its driver sees it: lent to the callbacks, and to be
-/// kept by whatever makes the frames.
-#[derive(Clone)]
-pub struct Video {
-    vdev: raw::VideoDevice,
-    shared: Arc<Shared>,
-}
-
-/// What a camera and its frames share.
-#[derive(Default)]
-struct Shared {
-    /// Buffers that came in and were not asked for yet.
-    waiting: Mutex<VecDeque<Vb2Buffer>>,
-    /// The number of the next frame.
-    sequence: Mutex<u32>,
-}
-
-/// What the queue's callbacks know of their camera, which holds the queue.
-struct WeakVideo {
-    vdev: raw::WeakVideoDevice,
-    shared: Weak<Shared>,
-}
-
-impl Video {
-    /// The next buffer that wants a frame; none if all are filled or frames are
-    /// not wanted.
-    pub fn next_frame(&self) -> Option<Frame> {
-        let buffer = self.shared.waiting.lock().pop_front()?;
-        Some(Frame {
-            buffer: Some(buffer),
-            shared: Arc::clone(&self.shared),
-        })
-    }
-
-    /// The camera's own device, `video0`.
-    pub fn device(&self) -> Option<Device<Framework>> {
-        self.vdev.dev().map(|dev| Device::of_framework(&dev))
-    }
-
-    /// The System.
-    pub fn system(&self) -> &System {
-        self.vdev.system()
-    }
-
-    /// Whether programs get through to it.
-    pub fn is_registered(&self) -> bool {
-        raw::video_is_registered(&self.vdev)
-    }
-
-    /// The value of a control.
-    pub fn control(&self, id: u32) -> Option<i32> {
-        let controls = self.vdev.ctrl_handler()?;
-        raw::v4l2_ctrl_find(&controls, id).map(|ctrl| ctrl.cur())
-    }
-
-    /// Tells of a device that cannot go on: who waits for a frame gets `EIO`.
-    #[track_caller]
-    pub fn fail(&self) {
-        if let Some(queue) = self.vdev.queue() {
-            raw::vb2_queue_error(&queue);
-        }
-    }
-
-    /// Makes every call on the node fail while the node stays, as a driver does
-    /// that lost its hardware and does not unregister. No frame ends by it.
-    #[track_caller]
-    pub fn disconnect(&self) {
-        self.vdev.set_flag(raw::VideoFlag::Registered, false);
-        raw::v4l2_event_wake_all(&self.vdev);
-    }
-
-    /// The raw face's handle.
-    pub fn raw(&self) -> &raw::VideoDevice {
-        &self.vdev
-    }
-}
-
-impl fmt::Debug for Video {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Video").field(&self.vdev).finish()
-    }
-}
-
-/// A buffer that the driver has, to put a frame into. Dropping it gives it back
-/// without one: the program gets it with an error flag.
-#[must_use = "dropping a frame gives its buffer back with an error"]
-pub struct Frame {
-    buffer: Option<Vb2Buffer>,
-    shared: Arc<Shared>,
-}
-
-impl fmt::Debug for Frame {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Frame").field(&self.buffer).finish()
-    }
-}
-
-impl Frame {
-    fn buffer(&self) -> &Vb2Buffer {
-        self.buffer
-            .as_ref()
-            .expect("a frame has its buffer until it is done")
-    }
-
-    /// Bytes there is room for.
-    pub fn size(&self) -> u32 {
-        self.buffer().size()
-    }
-
-    /// Writes a part of the picture.
-    ///
-    /// # Errors
-    /// `EFAULT` outside the buffer.
-    pub fn write(&self, offset: usize, bytes: &[u8]) -> Result {
-        self.buffer().write(offset, bytes)
-    }
-
-    /// The frame is complete: a program may take it, with the next number and
-    /// the time it is now.
-    #[track_caller]
-    pub fn done(mut self) {
-        let buffer = self.buffer();
-        if let Some(queue) = buffer.queue() {
-            buffer.set_timestamp(queue.system().clock().now().0);
-        }
-        {
-            let mut sequence = self.shared.sequence.lock();
-            buffer.set_sequence(*sequence);
-            *sequence = sequence.wrapping_add(1);
-        }
-        self.give_back(Vb2State::Done);
-    }
-
-    #[track_caller]
-    fn give_back(&mut self, state: Vb2State) {
-        let Some(buffer) = self.buffer.take() else {
-            return;
-        };
-        // The queue took back what was left at the stop, and said so.
-        if buffer.state() == Vb2State::Active {
-            raw::vb2_buffer_done(&buffer, state);
-        }
-    }
-}
-
-impl Drop for Frame {
-    fn drop(&mut self) {
-        self.give_back(Vb2State::Error);
-    }
-}
-
 /// The queue's callbacks of a typed driver.
 struct Frames<D> {
     driver: Arc<D>,
@@ -494,19 +337,7 @@ struct Frames<D> {
 
 impl<D: Driver> Frames<D> {
     fn video(&self) -> Option<Video> {
-        let weak = self.video.get()?;
-        Some(Video {
-            vdev: weak.vdev.upgrade()?,
-            shared: weak.shared.upgrade()?,
-        })
-    }
-
-    /// Gives back what the driver did not ask for.
-    fn give_back(&self, video: &Video, state: Vb2State) {
-        let left = core::mem::take(&mut *video.shared.waiting.lock());
-        for buffer in left {
-            raw::vb2_buffer_done(&buffer, state);
-        }
+        self.video.get()?.upgrade()
     }
 }
 
@@ -543,14 +374,14 @@ impl<D: Driver> Vb2Ops for Frames<D> {
         let video = self.video().ok_or(Errno::ENODEV)?;
         *video.shared.sequence.lock() = 0;
         self.driver.start(&video).inspect_err(|_| {
-            self.give_back(&video, Vb2State::Queued);
+            video.give_back(Vb2State::Queued);
         })
     }
 
     fn stop_streaming(&self, _: &Vb2Queue) {
         if let Some(video) = self.video() {
             self.driver.stop(&video);
-            self.give_back(&video, Vb2State::Error);
+            video.give_back(Vb2State::Error);
         }
     }
 }

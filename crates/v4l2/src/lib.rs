@@ -18,6 +18,8 @@
 mod driver;
 mod event;
 pub mod raw;
+mod video;
 
-pub use driver::{Builder, Driver, Frame, Picture, Video};
+pub use driver::{Builder, Driver, Picture};
 pub use event::{V4l2CoreEvent, V4l2EventKind};
+pub use video::{Frame, Video};

@@ -334,7 +334,7 @@ impl CtrlHandler {
         drop(gone);
     }
 
-    fn fail(&self, errno: Errno) -> Result<Ctrl> {
+    pub(super) fn fail(&self, errno: Errno) -> Result<Ctrl> {
         let mut state = self.state();
         Err(*state.error.get_or_insert(errno))
     }
@@ -401,7 +401,7 @@ pub fn v4l2_ctrl_new_custom(
     // handler_new_ref.
     let class = config.id & 0x0fff_0000 | 1;
     if config.id != class && v4l2_ctrl_find(handler, class).is_none() {
-        v4l2_ctrl_new_std(handler, None, class, 0, 0, 0, 0)?;
+        super::ctrls_std::v4l2_ctrl_new_std(handler, None, class, 0, 0, 0, 0)?;
     }
     let ctrl = Ctrl(Arc::new(CtrlInner {
         state: Mutex::new(CtrlState {
@@ -441,84 +441,6 @@ fn check_range(config: &CtrlConfig) -> Result {
         V4L2_CTRL_TYPE_BUTTON | V4L2_CTRL_TYPE_CTRL_CLASS => Ok(()),
         _ => Err(Errno::EINVAL),
     }
-}
-
-/// Name, type and flags of standard controls (`v4l2_ctrl_fill`).
-const STANDARD: &[(u32, &str, u32, u32)] = &[
-    (
-        V4L2_CID_USER_CLASS,
-        "User Controls",
-        V4L2_CTRL_TYPE_CTRL_CLASS,
-        0,
-    ),
-    (
-        V4L2_CID_CAMERA_CLASS,
-        "Camera Controls",
-        V4L2_CTRL_TYPE_CTRL_CLASS,
-        0,
-    ),
-    (
-        V4L2_CID_BRIGHTNESS,
-        "Brightness",
-        V4L2_CTRL_TYPE_INTEGER,
-        V4L2_CTRL_FLAG_SLIDER,
-    ),
-    (
-        V4L2_CID_CONTRAST,
-        "Contrast",
-        V4L2_CTRL_TYPE_INTEGER,
-        V4L2_CTRL_FLAG_SLIDER,
-    ),
-    (
-        V4L2_CID_SATURATION,
-        "Saturation",
-        V4L2_CTRL_TYPE_INTEGER,
-        V4L2_CTRL_FLAG_SLIDER,
-    ),
-    (
-        V4L2_CID_HUE,
-        "Hue",
-        V4L2_CTRL_TYPE_INTEGER,
-        V4L2_CTRL_FLAG_SLIDER,
-    ),
-    (V4L2_CID_EXPOSURE, "Exposure", V4L2_CTRL_TYPE_INTEGER, 0),
-    (V4L2_CID_GAIN, "Gain", V4L2_CTRL_TYPE_INTEGER, 0),
-    (V4L2_CID_HFLIP, "Horizontal Flip", V4L2_CTRL_TYPE_BOOLEAN, 0),
-    (V4L2_CID_VFLIP, "Vertical Flip", V4L2_CTRL_TYPE_BOOLEAN, 0),
-];
-
-/// Adds a standard control (`v4l2_ctrl_new_std`).
-///
-/// # Errors
-/// As [`v4l2_ctrl_new_custom`]; `ERANGE` for a number without a standard
-/// meaning here.
-pub fn v4l2_ctrl_new_std(
-    handler: &CtrlHandler,
-    ops: Option<Arc<dyn CtrlOps>>,
-    id: u32,
-    min: i64,
-    max: i64,
-    step: u64,
-    def: i64,
-) -> Result<Ctrl> {
-    let standard = STANDARD.iter().find(|row| row.0 == id);
-    let class = (id, "Controls", V4L2_CTRL_TYPE_CTRL_CLASS, 0);
-    let (_, name, type_, flags) = match standard {
-        Some(row) => *row,
-        None if id & 0xffff == 1 => class,
-        None => return handler.fail(Errno::ERANGE),
-    };
-    let config = CtrlConfig {
-        id,
-        name: name.to_owned(),
-        type_,
-        min,
-        max,
-        step,
-        def,
-        flags,
-    };
-    v4l2_ctrl_new_custom(handler, config, ops)
 }
 
 /// The value of a control, for the driver (`v4l2_ctrl_g_ctrl`).
