@@ -15,6 +15,7 @@ use lastfd_kunit::{
     Param, Test, kunit_assert_not_err_or_null, kunit_assert_not_null, kunit_assert_true,
     kunit_expect_eq, kunit_expect_true, kunit_suite, raw::*,
 };
+use lastfd_model::event::SplatKind;
 use lastfd_model::raw::*;
 use lastfd_model::{Errno, Rules};
 use lastfd_sync::{Arc, Mutex};
@@ -46,6 +47,8 @@ enum Top {
     Nothing,
     Iio,
     Drm,
+    V4l2,
+    Cec,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,19 +108,29 @@ impl Cell {
         )
     }
 
+    /// Nothing has no file. CEC on a parent without a driver is a null pointer
+    /// dereference in a kernel; a case of its own shows what it is here.
+    fn exists(self) -> bool {
+        match self.top {
+            Top::Nothing => !self.file,
+            Top::Cec => self.parent == Parent::Bound,
+            Top::Iio | Top::Drm | Top::V4l2 => true,
+        }
+    }
+
     fn all() -> Vec<Cell> {
         let mut cells = Vec::new();
-        for top in [Top::Nothing, Top::Iio, Top::Drm] {
+        for top in [Top::Nothing, Top::Iio, Top::Drm, Top::V4l2, Top::Cec] {
             for parent in [Parent::Root, Parent::Unbound, Parent::Bound] {
                 for refs in [Refs::Plain, Refs::Get, Refs::Act] {
                     for file in [false, true] {
-                        if top != Top::Nothing || !file {
-                            let cell = Cell {
-                                parent,
-                                refs,
-                                top,
-                                file,
-                            };
+                        let cell = Cell {
+                            parent,
+                            refs,
+                            top,
+                            file,
+                        };
+                        if cell.exists() {
                             cells.push(cell);
                         }
                     }
@@ -225,7 +238,10 @@ fn answers(test: &Test, on_top: &OnTop, file: &OpenFile) -> Answers {
     let reopened = open(test.system(), &on_top.path(), OpenFlags::RDWR);
     Answers {
         ioctl: file.ioctl_bytes(on_top.ioctl(), &mut []),
-        poll: file.poll(PollMask::IN, Some(core::time::Duration::ZERO)),
+        poll: file.poll(
+            PollMask::IN | PollMask::PRI,
+            Some(core::time::Duration::ZERO),
+        ),
         reopen: reopened.err(),
     }
 }
@@ -298,6 +314,16 @@ fn the_cell_is_as_the_kernel_has_it(test: &Test) {
     kunit_expect_eq!(test, outcome, expected(cell, test.system().rules()));
 }
 
+fn cec_on_a_parent_without_a_driver_is_refused_with_a_splat(test: &Test) {
+    let parent = root_device_register(test.system(), "lf-parent");
+    let parent = kunit_assert_not_err_or_null!(test, parent);
+    let refused = OnTop::set_up(Top::Cec, &parent).err();
+    kunit_expect_eq!(test, refused, Some(Errno::EINVAL));
+    let splats: Vec<SplatKind> = test.take_splats().iter().map(|splat| splat.kind).collect();
+    kunit_expect_eq!(test, splats, [SplatKind::Bug]);
+    root_device_unregister(&parent);
+}
+
 fn cells() -> Vec<Param> {
     Param::each(Cell::all(), Cell::name)
 }
@@ -306,6 +332,7 @@ kunit_suite! {
     /// The matrix, since 6.6.
     pub suite matrix = "matrix" {
         the_cell_is_as_the_kernel_has_it.params(cells()),
+        cec_on_a_parent_without_a_driver_is_refused_with_a_splat,
     }
     .rules(Rules::Linux6_12)
 }

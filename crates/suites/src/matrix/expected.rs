@@ -41,6 +41,10 @@ pub(super) fn expected(cell: Cell, rules: Rules) -> Outcome {
     };
     let object = match cell.top {
         Top::Nothing => None,
+        // Ended by hand before the parent is unregistered, where there is no
+        // driver whose remove could do it.
+        Top::V4l2 if cell.parent != Parent::Bound && !cell.file => Some(Moment::Before),
+        Top::V4l2 | Top::Cec => Some(last_use),
         Top::Iio | Top::Drm if circle => Some(Moment::Never),
         Top::Iio | Top::Drm => Some(last_use),
     };
@@ -56,7 +60,10 @@ fn answers(cell: Cell, circle: bool) -> Answers {
     Answers {
         // IIO gives that for an unknown ioctl on a live device, too.
         ioctl: Err(Errno::ENODEV),
-        poll: PollMask(0),
+        poll: match cell.top {
+            Top::V4l2 | Top::Cec => PollMask::PRI | PollMask::ERR | PollMask::HUP,
+            Top::Nothing | Top::Iio | Top::Drm => PollMask(0),
+        },
         reopen: Some(match cell.top {
             // It was never unregistered: its node is there, and busy.
             Top::Iio if circle => Errno::EBUSY,

@@ -1,12 +1,17 @@
 //! A framework's object on a parent, as the recorded module makes it.
 
+use lastfd_abi::cec::{CEC_CAP_LOG_ADDRS, CEC_CAP_PASSTHROUGH, CEC_CAP_TRANSMIT};
 use lastfd_abi::drm::DRM_IOCTL_DROP_MASTER;
+use lastfd_abi::v4l2::{V4L2_CAP_VIDEO_CAPTURE, VIDIOC_LOG_STATUS};
+use lastfd_cec::raw as cec;
 use lastfd_drm::raw as drm;
 use lastfd_iio::raw as iio;
 use lastfd_iio::{ChanType, ChannelSpec, Info, InfoMask, Modes, ScanType, Value};
 use lastfd_model::Result;
 use lastfd_model::raw::Device;
 use lastfd_sync::Arc;
+use lastfd_sync::atomic::{AtomicBool, Ordering};
+use lastfd_v4l2::raw as v4l2;
 
 use super::Top;
 
@@ -15,6 +20,19 @@ use super::Top;
 pub(super) enum OnTop {
     Iio(iio::IioDev),
     Drm(drm::DrmDevice),
+    V4l2(Camera),
+    Cec {
+        adapter: cec::CecAdapter,
+        freed: Arc<AtomicBool>,
+    },
+}
+
+/// A V4L2 device with one node.
+#[derive(Clone)]
+pub(super) struct Camera {
+    v4l2: v4l2::V4l2Device,
+    vdev: v4l2::VideoDevice,
+    freed: Arc<AtomicBool>,
 }
 
 impl OnTop {
@@ -24,15 +42,23 @@ impl OnTop {
             Top::Nothing => None,
             Top::Iio => Some(OnTop::Iio(iio_device(parent)?)),
             Top::Drm => Some(OnTop::Drm(drm_device(parent)?)),
+            Top::V4l2 => Some(OnTop::V4l2(camera(parent)?)),
+            Top::Cec => Some(adapter(parent)?),
         })
     }
 
     /// What the framework leaves to the driver's remove: IIO nothing, DRM the
-    /// unplug.
+    /// unplug, V4L2 and CEC all of it.
     pub(super) fn end_by_hand(&self) {
         match self {
             OnTop::Iio(_) => {}
             OnTop::Drm(dev) => drm::drm_dev_unplug(dev),
+            OnTop::V4l2(camera) => {
+                v4l2::video_unregister_device(&camera.vdev);
+                v4l2::v4l2_device_disconnect(&camera.v4l2);
+                v4l2::v4l2_device_put(&camera.v4l2);
+            }
+            OnTop::Cec { adapter, .. } => cec::cec_unregister_adapter(adapter),
         }
     }
 
@@ -40,6 +66,9 @@ impl OnTop {
         match self {
             OnTop::Iio(dev) => dev.dev().is_released(),
             OnTop::Drm(dev) => dev.is_released(),
+            OnTop::V4l2(Camera { freed, .. }) | OnTop::Cec { freed, .. } => {
+                freed.load(Ordering::SeqCst)
+            }
         }
     }
 
@@ -48,13 +77,16 @@ impl OnTop {
         match self {
             OnTop::Iio(_) => "/dev/iio:device0".to_owned(),
             OnTop::Drm(_) => "/dev/dri/card0".to_owned(),
+            OnTop::V4l2(_) => "/dev/video0".to_owned(),
+            OnTop::Cec { .. } => "/dev/cec0".to_owned(),
         }
     }
 
     /// The ioctl that the recorded cells try.
     pub(super) fn ioctl(&self) -> u32 {
         match self {
-            OnTop::Iio(_) => 0x1234,
+            OnTop::Iio(_) | OnTop::Cec { .. } => 0x1234,
+            OnTop::V4l2(_) => VIDIOC_LOG_STATUS,
             OnTop::Drm(_) => DRM_IOCTL_DROP_MASTER,
         }
     }
@@ -90,4 +122,54 @@ fn drm_device(parent: &Device) -> Result<drm::DrmDevice> {
     let dev = drm::devm_drm_dev_alloc(parent, &Arc::new(driver))?;
     drm::drm_dev_register(&dev, 0)?;
     Ok(dev)
+}
+
+fn camera(parent: &Device) -> Result<Camera> {
+    let system = parent.system();
+    let v4l2 = v4l2::V4l2Device::new(&system);
+    // Without a name a kernel looks for one in the driver the parent may not
+    // have.
+    v4l2.set_name("lf");
+    v4l2::v4l2_device_register(Some(parent), &v4l2)?;
+    let freed = Arc::new(AtomicBool::new(false));
+    let gone = Arc::clone(&freed);
+    v4l2.set_release(move |v4l2| {
+        v4l2::v4l2_device_unregister(v4l2);
+        gone.store(true, Ordering::SeqCst);
+    });
+    let vdev = v4l2::video_device_alloc(&system)?;
+    vdev.set_v4l2_dev(&v4l2);
+    vdev.set_fops(v4l2::V4l2FileOperations {
+        open: Some(Arc::new(v4l2::v4l2_fh_open)),
+        release: Some(Arc::new(v4l2::v4l2_fh_release)),
+        unlocked_ioctl: Some(Arc::new(v4l2::video_ioctl2)),
+        poll: Some(Arc::new(v4l2::v4l2_ctrl_poll)),
+        ..v4l2::V4l2FileOperations::default()
+    });
+    vdev.set_ioctl_ops(v4l2::V4l2IoctlOps {
+        vidioc_querycap: Some(Arc::new(|_, _| Ok(()))),
+        ..v4l2::V4l2IoctlOps::default()
+    });
+    vdev.set_release(v4l2::video_device_release);
+    vdev.set_device_caps(V4L2_CAP_VIDEO_CAPTURE);
+    v4l2::video_register_device(&vdev, v4l2::VflType::Video, None)?;
+    Ok(Camera { v4l2, vdev, freed })
+}
+
+fn adapter(parent: &Device) -> Result<OnTop> {
+    let freed = Arc::new(AtomicBool::new(false));
+    let gone = Arc::clone(&freed);
+    let ops = cec::CecAdapOps {
+        adap_free: Some(Arc::new(move |_| gone.store(true, Ordering::SeqCst))),
+        ..cec::CecAdapOps::default()
+    };
+    let system = parent.system();
+    let caps = CEC_CAP_LOG_ADDRS | CEC_CAP_TRANSMIT | CEC_CAP_PASSTHROUGH;
+    let adapter = cec::cec_allocate_adapter(&system, ops, None, "lfcec", caps, 1)?;
+    if let Err(errno) = cec::cec_register_adapter(&adapter, parent) {
+        // A registration that failed leaves the adapter to its caller.
+        cec::cec_delete_adapter(&adapter);
+        return Err(errno);
+    }
+    Ok(OnTop::Cec { adapter, freed })
 }
