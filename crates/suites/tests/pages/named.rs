@@ -38,9 +38,8 @@ fn is_case(text: &str, name: &str) -> bool {
     let head = format!("fn {name}(test: &Test");
     let entry = |line: &str| {
         let line = line.trim();
-        line.strip_prefix(name).is_some_and(|rest| {
-            rest.starts_with(',') || rest.starts_with('(') || rest.starts_with(' ')
-        })
+        line.strip_prefix(name)
+            .is_some_and(|rest| rest.starts_with([',', '.']))
     };
     text.lines().any(|line| line.starts_with(&head)) && text.lines().any(entry)
 }
