@@ -16,12 +16,12 @@ use lastfd_sync::atomic::AtomicBool;
 use lastfd_sync::{Arc, Mutex, MutexGuard, OnceLock, RwLock, WaitQueue, Weak};
 
 use super::handle::CecFh;
-use super::lock::AdapterLock;
 use super::ops::CecAdapOps;
 use super::thread;
 use super::transmit::Transmit;
 use crate::abi::*;
 use crate::event::{CecEventKind, CecFrameworkEvent};
+use lastfd_model::raw::KernelMutex;
 
 /// How long the hardware may take for a message, milliseconds
 /// (`CEC_XFER_TIMEOUT_MS`): five tries of 400 and a margin.
@@ -44,7 +44,7 @@ pub(crate) struct AdapterInner {
     private: Mutex<Option<Arc<dyn Any + Send + Sync>>>,
     capabilities: u32,
     available_log_addrs: u8,
-    lock: AdapterLock,
+    lock: KernelMutex,
     state: Mutex<State>,
     devnode: Mutex<Devnode>,
     /// devnode.unregistered; read without a lock, as in the kernel.
@@ -188,7 +188,7 @@ impl CecAdapter {
         WeakAdapter(Arc::downgrade(&self.0))
     }
 
-    pub(crate) fn raw_lock(&self) -> &AdapterLock {
+    pub(crate) fn raw_lock(&self) -> &KernelMutex {
         &self.0.lock
     }
 
@@ -433,7 +433,7 @@ pub fn cec_allocate_adapter(
         private: Mutex::new(private),
         capabilities: caps | CEC_CAP_REPLY_VENDOR_ID,
         available_log_addrs: available_las,
-        lock: AdapterLock::default(),
+        lock: KernelMutex::default(),
         state: Mutex::new(state),
         devnode: Mutex::new(Devnode::default()),
         unregistered: AtomicBool::new(false),

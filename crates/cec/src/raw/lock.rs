@@ -6,23 +6,12 @@
 //! unregister is the second of the two that are posted.
 
 use core::cell::RefCell;
-use core::sync::atomic::Ordering;
 
-use lastfd_model::event::SplatKind;
+use lastfd_model::raw::KernelGuard;
 use lastfd_model::resource::{DelayedWork, Resource};
-use lastfd_sync::atomic::AtomicU64;
-use lastfd_sync::{Arc, Mutex, MutexGuard, WaitQueue, thread};
+use lastfd_sync::{Arc, MutexGuard, WaitQueue};
 
 use super::adapter::{CecAdapter, State};
-
-/// `adap->lock`. A task that takes it twice would hang in a kernel; here it
-/// gets a splat, and a guard that does nothing.
-#[derive(Debug, Default)]
-pub(crate) struct AdapterLock {
-    mutex: Mutex<()>,
-    /// The holder's task number; 0 is nobody.
-    owner: AtomicU64,
-}
 
 /// What happens once no lock is held.
 #[derive(Default)]
@@ -62,41 +51,18 @@ impl Drop for Later {
 #[must_use]
 pub(crate) struct Locked<'a> {
     pub(crate) adap: &'a CecAdapter,
-    held: Option<MutexGuard<'a, ()>>,
+    // The fields are dropped in this order: the lock is released first.
+    _held: KernelGuard<'a>,
     pub(crate) later: Later,
-}
-
-impl Drop for Locked<'_> {
-    fn drop(&mut self) {
-        if let Some(held) = self.held.take() {
-            self.adap.raw_lock().owner.store(0, Ordering::Relaxed);
-            drop(held);
-        }
-        // `later` is dropped after this, with the lock released.
-    }
 }
 
 impl CecAdapter {
     #[track_caller]
     pub(crate) fn lock(&self) -> Locked<'_> {
-        let me = thread::current().0;
-        let lock = self.raw_lock();
-        if lock.owner.load(Ordering::Relaxed) == me {
-            self.splat(
-                SplatKind::Deadlock,
-                "adap->lock is taken by the task that holds it",
-            );
-            return Locked {
-                adap: self,
-                held: None,
-                later: Later::default(),
-            };
-        }
-        let held = lock.mutex.lock();
-        lock.owner.store(me, Ordering::Relaxed);
+        let device = || self.device().map(|device| device.device_ref());
         Locked {
             adap: self,
-            held: Some(held),
+            _held: self.raw_lock().lock(self.system(), device, "adap->lock"),
             later: Later::default(),
         }
     }

@@ -10,8 +10,8 @@ use lastfd_sync::{Arc, Mutex};
 
 use super::device::DrmDevice;
 use super::file::{DrmFile, WeakDrmFile};
-use super::lock::KernelGuard;
 use crate::event::DrmEventKind;
+use lastfd_model::raw::KernelGuard;
 
 /// A group of clients around one that is, or was, master (`struct drm_master`).
 #[derive(Default)]
@@ -31,7 +31,8 @@ impl fmt::Debug for Master {
 #[track_caller]
 pub(crate) fn lock(dev: &DrmDevice) -> KernelGuard<'_> {
     let (system, device) = (dev.system(), dev.device_ref());
-    dev.master_mutex().lock(&system, &device, "master_mutex")
+    dev.master_mutex()
+        .lock(&system, || Some(device), "master_mutex")
 }
 
 /// Whether the file is the device's current master (`drm_is_current_master`).

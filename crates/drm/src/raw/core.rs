@@ -8,14 +8,13 @@ use core::sync::atomic::Ordering;
 use std::collections::BTreeMap;
 
 use lastfd_chrdev::{Cdev, File, FileOps, Whence, cdev_add};
-use lastfd_model::raw::{Class, ClassSpec, DevT, class_register};
+use lastfd_model::raw::{Class, ClassSpec, DevT, KernelMutex, class_register};
 use lastfd_model::{Errno, Result, System};
 use lastfd_sync::atomic::AtomicBool;
 use lastfd_sync::gate::Domain;
 use lastfd_sync::{Arc, Mutex, Weak};
 
 use super::device::DrmDevice;
-use super::lock::KernelMutex;
 use super::minor::MinorType;
 
 /// The major number of all DRM nodes.

@@ -21,11 +21,11 @@ use super::driver::{DrmDriver, Features};
 use super::enter::Gates;
 use super::file::DrmFile;
 use super::gem::OffsetManager;
-use super::lock::KernelMutex;
 use super::managed::{self, DrmmAction, Managed, drmm_add_action, drmm_add_action_or_reset};
 use super::minor::{DrmMinor, MinorType, drm_minor_alloc};
 use super::vblank::Vblank;
 use crate::event::{DrmEvent, DrmEventKind};
+use lastfd_model::raw::KernelMutex;
 
 /// For whom the framework holds the parent.
 const HOLDER: &str = "its DRM device";

@@ -5,17 +5,16 @@
 //! whose second half 0 stands for `NULL`.
 
 use core::fmt;
-use core::ops::Range;
 use core::panic::Location;
 use core::sync::atomic::Ordering;
 
 use lastfd_model::event::SplatKind;
-use lastfd_model::raw::ActionKey;
-use lastfd_model::{EventKind, Holding, LedgerEntry, LedgerLine, Place, Result};
+use lastfd_model::raw::{ActionKey, Memory};
+use lastfd_model::{EventKind, Holding, LedgerEntry, LedgerLine, Result};
 use lastfd_sync::atomic::AtomicBool;
 use lastfd_sync::{Arc, Mutex};
 
-use super::device::{DrmDevice, WeakDrmDevice};
+use super::device::DrmDevice;
 use crate::event::DrmEventKind;
 
 type Run = Box<dyn FnOnce(&DrmDevice) + Send>;
@@ -164,6 +163,9 @@ pub fn drmm_release_action(dev: &DrmDevice, key: ActionKey) {
     }
 }
 
+/// Memory that goes with the device (`drmm_kmalloc`).
+pub type DrmMem = Memory;
+
 /// Zeroed memory that goes with the device (`drmm_kzalloc`). Unlike devres,
 /// DRM keeps track of a size of 0 too.
 ///
@@ -172,11 +174,8 @@ pub fn drmm_release_action(dev: &DrmDevice, key: ActionKey) {
 #[track_caller]
 pub fn drmm_kzalloc(dev: &DrmDevice, size: usize) -> Result<DrmMem> {
     dev.system().allocation()?;
-    let memory = DrmMem(Arc::new(Memory {
-        dev: dev.downgrade(),
-        bytes: Mutex::new(Some(vec![0; size].into_boxed_slice())),
-        freed_at: Mutex::new(None),
-    }));
+    let owner = Some(dev.device_ref());
+    let memory = Memory::new(&dev.system(), "DRM managed memory", owner, vec![0; size]);
     add(dev, "kmalloc".into(), Kind::Memory(memory.clone()));
     Ok(memory)
 }
@@ -294,106 +293,4 @@ pub(crate) fn drm_managed_release(dev: &DrmDevice) {
         });
     }
     drop(left);
-}
-
-/// Memory that goes with the device. A handle may be kept past the memory's
-/// end, as a pointer can; using it then is a splat and gives zeros.
-#[derive(Clone)]
-pub struct DrmMem(Arc<Memory>);
-
-struct Memory {
-    dev: WeakDrmDevice,
-    /// None once freed.
-    bytes: Mutex<Option<Box<[u8]>>>,
-    freed_at: Mutex<Option<Place>>,
-}
-
-impl PartialEq for DrmMem {
-    fn eq(&self, other: &DrmMem) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-}
-
-impl Eq for DrmMem {}
-
-impl fmt::Debug for DrmMem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DrmMem").field("len", &self.len()).finish()
-    }
-}
-
-impl DrmMem {
-    /// Its size in bytes; `None` once it is freed.
-    pub fn len(&self) -> Option<usize> {
-        self.0.bytes.lock().as_ref().map(|bytes| bytes.len())
-    }
-
-    /// Whether it has no bytes, freed or not.
-    pub fn is_empty(&self) -> bool {
-        self.len().unwrap_or(0) == 0
-    }
-
-    /// Whether it was freed.
-    pub fn is_freed(&self) -> bool {
-        self.0.bytes.lock().is_none()
-    }
-
-    /// The bytes of the range. After the free, or out of bounds, a splat, and
-    /// zeros for what is not there.
-    #[track_caller]
-    pub fn read(&self, range: Range<usize>) -> Vec<u8> {
-        let mut out = vec![0; range.len()];
-        let fault = match self.0.bytes.lock().as_deref() {
-            None => Some(SplatKind::UseAfterFree),
-            Some(bytes) => match bytes.get(range.clone()) {
-                Some(found) => {
-                    out.copy_from_slice(found);
-                    None
-                }
-                None => Some(SplatKind::Bug),
-            },
-        };
-        self.tell(fault, "read", range);
-        out
-    }
-
-    /// Writes bytes at an offset. After the free, or out of bounds, a splat,
-    /// and nothing is written.
-    #[track_caller]
-    pub fn write(&self, offset: usize, data: &[u8]) {
-        let range = offset..offset.saturating_add(data.len());
-        let fault = match self.0.bytes.lock().as_deref_mut() {
-            None => Some(SplatKind::UseAfterFree),
-            Some(bytes) => match bytes.get_mut(range.clone()) {
-                Some(place) => {
-                    place.copy_from_slice(data);
-                    None
-                }
-                None => Some(SplatKind::Bug),
-            },
-        };
-        self.tell(fault, "write", range);
-    }
-
-    #[track_caller]
-    fn tell(&self, fault: Option<SplatKind>, what: &str, range: Range<usize>) {
-        let (Some(kind), Some(dev)) = (fault, self.0.dev.upgrade()) else {
-            return;
-        };
-        let freed = match *self.0.freed_at.lock() {
-            Some(place) => format!(" (freed at {place})"),
-            None => String::new(),
-        };
-        dev.splat(
-            kind,
-            format!("{what} of DRM managed memory at {range:?}{freed}"),
-        );
-    }
-
-    #[track_caller]
-    fn free(&self) {
-        *self.0.freed_at.lock() = Some(Location::caller());
-        let gone = self.0.bytes.lock().take();
-        drop(gone);
-    }
 }

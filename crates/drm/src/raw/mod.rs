@@ -18,7 +18,6 @@ mod file;
 mod fops;
 mod gem;
 mod ioctl;
-mod lock;
 mod managed;
 mod minor;
 mod prime;

@@ -24,7 +24,10 @@ pub(crate) fn under_global_mutex<T>(dev: &DrmDevice, run: impl FnOnce() -> T) ->
         return run();
     }
     let (system, device) = (dev.system(), dev.device_ref());
-    let _held = dev.core().global.lock(&system, &device, "drm_global_mutex");
+    let _held = dev
+        .core()
+        .global
+        .lock(&system, || Some(device), "drm_global_mutex");
     run()
 }
 

@@ -15,9 +15,9 @@ use super::crtc::DrmCrtc;
 use super::device::DrmDevice;
 use super::driver::Features;
 use super::events::{DrmPendingEvent, drm_send_event};
-use super::lock::{KernelGuard, KernelMutex};
 use super::managed::{DrmmAction, drmm_add_action_or_reset, drmm_kzalloc};
 use crate::event::DrmEventKind;
+use lastfd_model::raw::{KernelGuard, KernelMutex};
 
 /// Milliseconds after the last user until interrupts go off
 /// (`drm_vblank_offdelay`).
@@ -161,7 +161,7 @@ fn vblank_init_release(dev: &DrmDevice, pipe: usize) {
 #[track_caller]
 fn vbl_lock(dev: &DrmDevice) -> KernelGuard<'_> {
     let (system, device) = (dev.system(), dev.device_ref());
-    dev.vblank().lock.lock(&system, &device, "vbl_lock")
+    dev.vblank().lock.lock(&system, || Some(device), "vbl_lock")
 }
 
 fn crtc_of(dev: &DrmDevice, pipe: usize) -> Option<DrmCrtc> {
