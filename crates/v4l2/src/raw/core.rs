@@ -8,8 +8,8 @@ use lastfd_model::raw::{Attribute, AttributeGroup, Class, ClassSpec, Device, cla
 use lastfd_model::{Errno, Result, System};
 use lastfd_sync::{Arc, Mutex};
 
-use super::lock::KernelMutex;
 use super::video_device::{VflType, VideoDevice};
+use lastfd_model::raw::KernelMutex;
 
 /// The major number of all nodes.
 pub const VIDEO_MAJOR: u32 = 81;

@@ -12,7 +12,7 @@ use lastfd_sync::{Arc, Mutex, MutexGuard, Weak};
 
 use super::events::v4l2_event_queue_fh;
 use super::fh::V4l2Fh;
-use super::lock::{KernelGuard, KernelMutex};
+use lastfd_model::raw::{KernelGuard, KernelMutex};
 
 /// What a driver does with its controls (`struct v4l2_ctrl_ops`). Called with
 /// the handler's lock held.
@@ -144,11 +144,18 @@ impl Ctrl {
         }
     }
 
-    /// Runs what the driver does with it.
-    pub(crate) fn op<T>(&self, default: T, run: impl FnOnce(&dyn CtrlOps) -> T) -> T {
-        match &self.0.ops {
-            Some(ops) => run(&**ops),
-            None => default,
+    /// Runs what the driver does with it; `EIO` if it panics.
+    pub(crate) fn op<T>(
+        &self,
+        default: Result<T>,
+        run: impl FnOnce(&dyn CtrlOps) -> Result<T>,
+    ) -> Result<T> {
+        match (&self.0.ops, self.0.handler.upgrade()) {
+            (Some(ops), Some(handler)) => handler
+                .system
+                .guard(None, "a control's callback", || run(&**ops))
+                .unwrap_or(Err(Errno::EIO)),
+            _ => default,
         }
     }
 
@@ -298,7 +305,8 @@ struct HandlerState {
 impl HandlerInner {
     #[track_caller]
     fn lock(&self) -> KernelGuard<'_> {
-        self.lock.lock(&self.system, "the control handler's lock")
+        self.lock
+            .lock(&self.system, || None, "the control handler's lock")
     }
 }
 

@@ -297,7 +297,9 @@ pub fn v4l2_event_subscribe(
     }
     let system = fh.vdev().system();
     system.allocation()?;
-    let _subscribing = fh.subscribe_lock().lock(system, "fh->subscribe_lock");
+    let _subscribing = fh
+        .subscribe_lock()
+        .lock(system, || None, "fh->subscribe_lock");
     let id = {
         let mut state = fh.events();
         if state.find(sub.type_, sub.id).is_some() {
@@ -339,7 +341,9 @@ pub fn v4l2_event_unsubscribe(fh: &V4l2Fh, sub: &V4l2EventSubscription) -> Resul
         return Ok(());
     }
     let system = fh.vdev().system();
-    let _subscribing = fh.subscribe_lock().lock(system, "fh->subscribe_lock");
+    let _subscribing = fh
+        .subscribe_lock()
+        .lock(system, || None, "fh->subscribe_lock");
     let gone = {
         let mut state = fh.events();
         let at = state.find(sub.type_, sub.id);

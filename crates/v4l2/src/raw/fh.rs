@@ -11,9 +11,9 @@ use lastfd_sync::{Arc, Mutex, MutexGuard, WaitQueue};
 
 use super::ctrls::CtrlHandler;
 use super::events::{EventState, v4l2_event_unsubscribe_all};
-use super::lock::KernelMutex;
 use super::prio::{V4l2Prio, v4l2_prio_close, v4l2_prio_open};
 use super::video_device::{VideoDevice, VideoFlag, video_devdata};
+use lastfd_model::raw::KernelMutex;
 
 /// A handle on a `struct v4l2_fh`: the events and the priority of one open file.
 #[derive(Clone)]

@@ -101,7 +101,9 @@ impl FileOps for VideoFops {
     fn open(&self, file: &File) -> Result {
         let core = V4l2Core::of(file.system());
         let (vdev, dev) = {
-            let _registering = core.videodev_lock.lock(file.system(), "videodev_lock");
+            let _registering = core
+                .videodev_lock
+                .lock(file.system(), || None, "videodev_lock");
             let vdev = video_devdata(file).filter(video_is_registered);
             let vdev = vdev.ok_or(Errno::ENODEV)?;
             let dev = vdev.dev().ok_or(Errno::ENODEV)?;

@@ -81,7 +81,7 @@ pub fn video_register_device(vdev: &VideoDevice, type_: VflType, nr: Option<u32>
         fields.dev_parent.clone()
     };
     let place = {
-        let _registering = core.videodev_lock.lock(&system, LOCK);
+        let _registering = core.videodev_lock.lock(&system, || None, LOCK);
         let place = core.take(vdev, type_, nr).inspect_err(|_| {
             message(&system, None, "could not get a free device node number");
         })?;
@@ -121,7 +121,7 @@ pub fn video_register_device(vdev: &VideoDevice, type_: VflType, nr: Option<u32>
         },
     );
     vdev.fields().dev = Some(dev.clone());
-    let registering = core.videodev_lock.lock(&system, LOCK);
+    let registering = core.videodev_lock.lock(&system, || None, LOCK);
     if let Err(errno) = device_add(&dev) {
         drop(registering);
         message(&system, None, "device_register failed");
@@ -152,7 +152,7 @@ pub fn video_register_device(vdev: &VideoDevice, type_: VflType, nr: Option<u32>
 
 /// The failure's way out: cleanup of __video_register_device.
 fn clean_up(core: &V4l2Core, vdev: &VideoDevice, type_: VflType, place: Place) {
-    let _registering = core.videodev_lock.lock(vdev.system(), LOCK);
+    let _registering = core.videodev_lock.lock(vdev.system(), || None, LOCK);
     let cdev = vdev.fields().cdev.take();
     if let Some(cdev) = &cdev {
         cdev_del(cdev);
@@ -290,7 +290,7 @@ pub fn video_unregister_device(vdev: &VideoDevice) {
     }
     let core = V4l2Core::of(vdev.system());
     {
-        let _registering = core.videodev_lock.lock(vdev.system(), LOCK);
+        let _registering = core.videodev_lock.lock(vdev.system(), || None, LOCK);
         vdev.set_flag(VideoFlag::Registered, false);
     }
     if vdev.has_flag(VideoFlag::UsesV4l2Fh) {
@@ -317,7 +317,7 @@ fn v4l2_device_release(vdev: &VideoDevice) {
         )
     };
     {
-        let _registering = core.videodev_lock.lock(&system, LOCK);
+        let _registering = core.videodev_lock.lock(&system, || None, LOCK);
         if !place.is_some_and(|place| core.give_back(vdev, type_, place)) {
             let text = "v4l2_device_release: the minor is not this device's";
             warn(&system, vdev.device_ref(), text);
