@@ -39,6 +39,8 @@ pub(crate) struct Frames {
     pub(crate) prepared: AtomicU32,
     /// The control took the camera away (`dev->disconnect_error`).
     disconnected: AtomicBool,
+    /// A frame is being made; the stop waits for it.
+    making: Mutex<()>,
 }
 
 impl Frames {
@@ -55,6 +57,7 @@ impl Frames {
             finished: AtomicU32::new(0),
             prepared: AtomicU32::new(0),
             disconnected: AtomicBool::new(false),
+            making: Mutex::new(()),
         });
         let weak: Weak<Frames> = Arc::downgrade(&frames);
         let timer = Timer::new(&parent.system(), Some(parent), "frames", move || match weak
@@ -72,6 +75,7 @@ impl Frames {
 
     /// Fills the first buffer there is.
     pub(crate) fn produce(&self) {
+        let _making = self.making.lock();
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let buffer = self.active.lock().pop_front();
         if let Some(buffer) = buffer {
@@ -143,6 +147,7 @@ impl Vb2Ops for Frames {
 
     fn stop_streaming(&self, _: &Vb2Queue) {
         self.timer().cancel();
+        let _making = self.making.lock();
         if self.keep_at_stop.swap(false, Ordering::Relaxed) {
             return;
         }

@@ -612,3 +612,87 @@ fn a_reply_that_a_streamoff_overtakes_leaves_the_buffer_with_the_program() {
     assert_eq!((info.queued, info.done), (2, 0), "the commit took nothing");
     assert_eq!(qbuf(&file, 0).err(), Some(Errno::EINVAL));
 }
+
+/// A driver that panics in one callback.
+struct Panics(&'static str);
+
+impl Vb2Ops for Panics {
+    fn queue_setup(&self, _: &Vb2Queue, _: &mut u32, size: &mut u32) -> Result {
+        assert_ne!(self.0, "queue_setup");
+        *size = 4096;
+        Ok(())
+    }
+
+    fn buf_init(&self, _: &Vb2Buffer) -> Result {
+        assert_ne!(self.0, "buf_init");
+        Ok(())
+    }
+
+    fn buf_prepare(&self, _: &Vb2Buffer) -> Result {
+        assert_ne!(self.0, "buf_prepare");
+        Ok(())
+    }
+
+    fn buf_finish(&self, _: &Vb2Buffer) {
+        assert_ne!(self.0, "buf_finish");
+    }
+
+    fn buf_cleanup(&self, _: &Vb2Buffer) {
+        assert_ne!(self.0, "buf_cleanup");
+    }
+
+    fn buf_queue(&self, _: &Vb2Buffer) {
+        assert_ne!(self.0, "buf_queue");
+    }
+
+    fn start_streaming(&self, _: &Vb2Queue, _: u32) -> Result {
+        assert_ne!(self.0, "start_streaming");
+        Ok(())
+    }
+
+    fn stop_streaming(&self, queue: &Vb2Queue) {
+        assert_ne!(self.0, "stop_streaming");
+        Counting.stop_streaming(queue);
+    }
+}
+
+#[test]
+fn a_driver_that_panics_in_any_callback_is_told_and_the_device_still_goes() {
+    for callback in [
+        "queue_setup",
+        "buf_init",
+        "buf_prepare",
+        "buf_finish",
+        "buf_cleanup",
+        "buf_queue",
+        "start_streaming",
+        "stop_streaming",
+    ] {
+        let rig = Rig::new(move |device| {
+            Camera::probe_with(device, None, |vdev| {
+                let spec = Vb2QueueSpec {
+                    ops: Some(Arc::new(Panics(callback))),
+                    lock: vdev.lock(),
+                    ..Vb2QueueSpec::default()
+                };
+                vdev.set_queue(&vb2_queue_init(&device.system(), spec).unwrap());
+            })
+        });
+        let file = nonblock(&rig);
+        let _ = reqbufs(&file, 2);
+        let _ = qbuf(&file, 0);
+        let _ = stream(&file, true);
+        rig.remove(Removal::Unbind);
+        drop(file);
+        let panicked = format!("{callback} panicked");
+        assert!(
+            rig.splats()
+                .iter()
+                .any(|splat| splat.starts_with(&panicked)),
+            "{callback}: {:?}",
+            rig.splats()
+        );
+        assert!(rig.camera().vdev.dev().unwrap().is_released(), "{callback}");
+        assert_eq!(rig.finish(), [""; 0], "{callback}");
+    }
+}

@@ -244,8 +244,22 @@ impl Vb2Queue {
         &self.0.spec
     }
 
-    pub(super) fn ops(&self) -> Result<&Arc<dyn Vb2Ops>> {
-        self.0.spec.ops.as_ref().ok_or(Errno::EINVAL)
+    /// Calls the driver. If it panics, the panic ends here and `otherwise` is
+    /// the answer, so that the queue goes on with its own part.
+    #[track_caller]
+    pub(super) fn driver<T>(
+        &self,
+        what: &str,
+        otherwise: T,
+        run: impl FnOnce(&dyn Vb2Ops) -> T,
+    ) -> T {
+        let Some(ops) = &self.0.spec.ops else {
+            return otherwise;
+        };
+        let device = self.device_ref();
+        self.system()
+            .guard(device.as_ref(), what, || run(&**ops))
+            .unwrap_or(otherwise)
     }
 
     pub(super) fn downgrade(&self) -> Weak<Inner> {

@@ -56,7 +56,7 @@ fn queue_alloc(queue: &Vb2Queue, wanted: u32, size: u32) -> (u32, u32) {
             break;
         };
         queue.state().bufs.insert(index, buffer.clone());
-        let ready = queue.ops().and_then(|ops| ops.buf_init(&buffer));
+        let ready = queue.driver("buf_init", Err(Errno::EIO), |ops| ops.buf_init(&buffer));
         if ready.is_err() {
             free_one(queue, &buffer);
             count = index - first;
@@ -83,10 +83,8 @@ pub(super) fn queue_free(queue: &Vb2Queue, wanted: impl Fn(u32) -> bool) {
         .into_iter()
         .filter(|buffer| wanted(buffer.index()))
         .collect();
-    if let Ok(ops) = queue.ops() {
-        for buffer in &buffers {
-            ops.buf_cleanup(buffer);
-        }
+    for buffer in &buffers {
+        queue.driver("buf_cleanup", (), |ops| ops.buf_cleanup(buffer));
     }
     for buffer in &buffers {
         free_one(queue, buffer);
@@ -102,7 +100,9 @@ pub(super) fn queue_free(queue: &Vb2Queue, wanted: impl Fn(u32) -> bool) {
 
 /// Asks the driver how many and how large.
 fn queue_setup(queue: &Vb2Queue, count: &mut u32, size: &mut u32) -> Result {
-    queue.ops()?.queue_setup(queue, count, size)
+    queue.driver("queue_setup", Err(Errno::EIO), |ops| {
+        ops.queue_setup(queue, count, size)
+    })
 }
 
 // videobuf2-core.c: vb2_core_reqbufs

@@ -14,9 +14,7 @@ fn enqueue_in_driver(queue: &Vb2Queue, buffer: &Vb2Buffer) {
     queue.state().owned_by_drv += 1;
     let index = buffer.index();
     queue.emit(|| V4l2EventKind::BufferToDriver { index });
-    if let Ok(ops) = queue.ops() {
-        ops.buf_queue(buffer);
-    }
+    queue.driver("buf_queue", (), |ops| ops.buf_queue(buffer));
 }
 
 // videobuf2-core.c: __buf_prepare
@@ -35,7 +33,9 @@ pub(super) fn buf_prepare(queue: &Vb2Queue, buffer: &Vb2Buffer) -> Result {
         core::mem::replace(&mut fields.state, Vb2State::Preparing)
     };
     // __prepare_mmap.
-    let prepared = queue.ops().and_then(|ops| ops.buf_prepare(buffer));
+    let prepared = queue.driver("buf_prepare", Err(Errno::EIO), |ops| {
+        ops.buf_prepare(buffer)
+    });
     let mut fields = buffer.fields();
     fields.state = before;
     fields.prepared |= prepared.is_ok();
@@ -91,9 +91,9 @@ fn start_streaming(queue: &Vb2Queue) -> Result {
         state.owned_by_drv
     };
     queue.emit(|| V4l2EventKind::StreamStarted { buffers });
-    let started = queue
-        .ops()
-        .and_then(|ops| ops.start_streaming(queue, buffers));
+    let started = queue.driver("start_streaming", Err(Errno::EIO), |ops| {
+        ops.start_streaming(queue, buffers)
+    });
     if started.is_ok() {
         return Ok(());
     }
@@ -157,9 +157,7 @@ pub(super) fn core_streamoff(queue: &Vb2Queue, type_: u32) -> Result {
 pub(super) fn queue_cancel(queue: &Vb2Queue) {
     if queue.state().start_streaming_called {
         queue.emit(|| V4l2EventKind::StreamStopped);
-        if let Ok(ops) = queue.ops() {
-            ops.stop_streaming(queue);
-        }
+        queue.driver("stop_streaming", (), |ops| ops.stop_streaming(queue));
     }
     let left = queue.state().owned_by_drv;
     if left != 0 {
@@ -205,9 +203,7 @@ pub(super) fn queue_cancel(queue: &Vb2Queue) {
 pub(super) fn finish(queue: &Vb2Queue, buffer: &Vb2Buffer) {
     let prepared = buffer.fields().prepared;
     if prepared {
-        if let Ok(ops) = queue.ops() {
-            ops.buf_finish(buffer);
-        }
+        queue.driver("buf_finish", (), |ops| ops.buf_finish(buffer));
         buffer.fields().prepared = false;
     }
 }
