@@ -22,6 +22,10 @@ pub enum Kind {
     Drm,
     /// A `struct drm_driver`.
     DrmDriver,
+    /// A `struct drm_bridge`.
+    DrmBridge,
+    /// A `struct drm_encoder`.
+    DrmEncoder,
     /// A `struct v4l2_device`: it has no `struct device` of its own.
     V4l2Device,
     /// A `struct video_device`; its device is there once it is registered.
@@ -145,6 +149,7 @@ impl Kind {
                     ]
                 }
             }
+            Kind::DrmBridge => const { &[P::Late] },
             Kind::Found => const { &[P::Found, P::Data, P::Which] },
             _ => &[],
         }
@@ -175,6 +180,8 @@ pub enum Property {
     Drvdata,
     /// Whether an IIO device still has its `info`: `set` or `NULL`.
     Info,
+    /// Whether a bridge's memory is freed: words to end a line with, or nothing.
+    Late,
     /// A find's answer: `found` or `NULL`.
     Found,
     /// The word that the found devres carries.
@@ -197,6 +204,7 @@ impl Property {
             Property::DriverSet => "driver_set",
             Property::Drvdata => "drvdata",
             Property::Info => "info",
+            Property::Late => "late",
             Property::Found => "found",
             Property::Data => "data",
             Property::Which => "which",
@@ -215,6 +223,8 @@ impl fmt::Display for Kind {
             Kind::IioChannel => "an IIO channel",
             Kind::Drm => "a DRM device",
             Kind::DrmDriver => "a DRM driver",
+            Kind::DrmBridge => "a DRM bridge",
+            Kind::DrmEncoder => "a DRM encoder",
             Kind::V4l2Device => "a V4L2 device",
             Kind::Video => "a video device",
             Kind::Cec => "a CEC adapter",

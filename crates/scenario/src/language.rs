@@ -125,6 +125,8 @@ impl Param {
                 Kind::IioChannel => "CHANNEL",
                 Kind::Drm => "DRM",
                 Kind::DrmDriver => "DRMDRIVER",
+                Kind::DrmBridge => "BRIDGE",
+                Kind::DrmEncoder => "ENCODER",
                 Kind::V4l2Device => "V4L2",
                 Kind::Video => "VIDEO",
                 Kind::Cec => "CEC",

@@ -34,6 +34,7 @@ const IOCTLS: &[(&str, u32)] = &[
     ("DRM_IOCTL_VERSION", 0xc040_6400),
     ("DRM_IOCTL_SET_MASTER", 0x641e),
     ("DRM_IOCTL_DROP_MASTER", 0x641f),
+    ("DRM_COMMAND_BASE", 0x6440),
     ("VIDIOC_LOG_STATUS", 0x5646),
     ("CEC_ADAP_G_CAPS", 0xc04c_6100),
 ];

@@ -78,7 +78,11 @@ statements! {
     /// A `struct drm_driver` with `DRIVER_GEM`.
     DrmDriver "drm_driver" (New(K::DrmDriver), Text("the driver's name")) {
         open: Named(K::Hook); postclose: Named(K::Hook); lastclose: Named(K::Hook);
-        unload: Named(K::Hook); release: Named(K::Hook);
+        unload: Named(K::Hook); release: Named(K::Hook); ioctl: Named(K::Hook);
+    } -> NoStep;
+    /// A static `struct drm_bridge` that counts as freed with the device's memory.
+    DrmBridge "drm_bridge" (New(K::DrmBridge), AnyDevice) {
+        attach: Named(K::Hook); detach: Named(K::Hook); detect: Named(K::Hook);
     } -> NoStep;
     /// A `struct v4l2_device`, not yet registered.
     V4l2Device "v4l2_device" (New(K::V4l2Device)) {
@@ -350,6 +354,15 @@ statements! {
     DrmDevGet "drm_dev_get" (Named(K::Drm)) -> Nothing;
     /// `drm_dev_put`.
     DrmDevPut "drm_dev_put" (Named(K::Drm)) -> Nothing;
+
+    /// `devm_drm_bridge_add`.
+    DevmDrmBridgeAdd "devm_drm_bridge_add" (AnyDevice, Named(K::DrmBridge)) -> Int;
+    /// `drmm_encoder_init`.
+    DrmmEncoderInit "drmm_encoder_init" (New(K::DrmEncoder), Named(K::Drm)) -> Int;
+    /// `drm_bridge_attach`, first in the chain.
+    DrmBridgeAttach "drm_bridge_attach" (Named(K::DrmEncoder), Named(K::DrmBridge)) -> Int;
+    /// `drm_bridge_detect`.
+    DrmBridgeDetect "drm_bridge_detect" (Named(K::DrmBridge)) -> Int;
 
     // drivers/media/v4l2-core
     /// `v4l2_device_register`.

@@ -2,14 +2,14 @@
 
 use lastfd_cec::raw::{CecAdapOps, CecAdapter};
 use lastfd_chrdev::{Cdev, OpenFile};
-use lastfd_drm::raw::{DrmDevice, DrmDriver};
+use lastfd_drm::raw::{DrmDevice, DrmDriver, DrmEncoder};
 use lastfd_iio::raw::{IioBufferSetupOps, IioChannel, IioDev};
 use lastfd_model::Errno;
 use lastfd_model::raw::{Bus, Class, DevMem, DevT, Device, Devres, Driver, GroupId, NotifierId};
 use lastfd_sync::Arc;
 use lastfd_v4l2::raw::{V4l2Device, VideoDevice};
 
-use crate::calls::{FileOperations, ThreadValue};
+use crate::calls::{Bridge, FileOperations, ThreadValue};
 
 /// What a name stands for.
 pub(crate) enum Value {
@@ -32,6 +32,8 @@ pub(crate) enum Value {
     IioChannel(IioChannel),
     DrmDriver(Arc<DrmDriver>),
     Drm(DrmDevice),
+    DrmBridge(Bridge),
+    DrmEncoder(DrmEncoder),
     V4l2Device(V4l2Device),
     Video(VideoDevice),
     CecOps(CecAdapOps),

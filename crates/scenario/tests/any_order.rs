@@ -73,6 +73,10 @@ probe frameworks
   devm_iio_map_array_register self iio2 "ds0" "lf-P" "cc"
   drm = devm_drm_dev_alloc self m_drv
   try drmm_add_action drm dact DM1
+  drm_bridge TB self attach=says detach=says detect=says
+  try devm_drm_bridge_add self TB
+  try drmm_encoder_init enc drm
+  try drm_bridge_attach enc TB
   try drm_dev_register drm
   v4l2_device v4l release=says
   try v4l2_device_register self v4l
@@ -212,6 +216,11 @@ const CALLS: &[&str] = &[
     "> drmm_add_action_or_reset drm act_unregister m1",
     "> drmm_release_action drm dact DM1",
     "> drmm_kzalloc drm 8",
+    "> drm_bridge_attach enc TB",
+    "> drm_bridge_detect TB",
+    "> devm_drm_bridge_add root TB",
+    "> drmm_encoder_init enc@ drm",
+    "print \"{TB.late}\"",
     "> kdev@ = drm_primary_kdev drm",
     "> card@ = open \"/dev/dri/card0\" O_RDWR",
     "> cec@ = cec_allocate_adapter p_ops \"other\"",

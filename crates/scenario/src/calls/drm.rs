@@ -1,11 +1,13 @@
 //! Statements about DRM devices: `drivers/gpu/drm`.
 
+use lastfd_chrdev::Try;
 use lastfd_drm::raw::{
-    DrmDevice, DrmDriver, DrmFile, DrmmAction, Features, OnDevice, OnFile, TryOnFile,
-    devm_drm_dev_alloc, drm_dev_enter, drm_dev_exit, drm_dev_get, drm_dev_put, drm_dev_register,
-    drm_dev_unplug, drm_dev_unregister, drmm_add_action, drmm_add_action_or_reset, drmm_kzalloc,
-    drmm_release_action,
+    DrmCall, DrmDevice, DrmDriver, DrmFile, DrmIoctlDesc, DrmmAction, Features, IoctlFlags,
+    OnDevice, OnFile, TryOnFile, devm_drm_dev_alloc, drm_dev_enter, drm_dev_exit, drm_dev_get,
+    drm_dev_put, drm_dev_register, drm_dev_unplug, drm_dev_unregister, drmm_add_action,
+    drmm_add_action_or_reset, drmm_kzalloc, drmm_release_action,
 };
+use lastfd_model::Errno;
 use lastfd_model::raw::ActionKey;
 use lastfd_sync::Arc;
 
@@ -13,6 +15,9 @@ use super::core::done;
 use super::{Call, Got, action_key, call_hook};
 use crate::language::Op;
 use crate::value::{Outcome, Value};
+
+/// The number of a driver's first ioctl: `DRM_IO(DRM_COMMAND_BASE)`.
+const DRM_COMMAND_BASE: u32 = 0x6440;
 
 impl Call<'_> {
     pub(super) fn drm_call(&self) -> Got<Outcome> {
@@ -53,8 +58,12 @@ impl Call<'_> {
         })
     }
 
-    fn drm(&self) -> Got<DrmDevice> {
-        self.run.with(self.name(0), |value| match value {
+    pub(super) fn drm(&self) -> Got<DrmDevice> {
+        self.drm_at(0)
+    }
+
+    pub(super) fn drm_at(&self, at: usize) -> Got<DrmDevice> {
+        self.run.with(self.name(at), |value| match value {
             Value::Drm(drm) => Some(drm.clone()),
             _ => None,
         })
@@ -107,11 +116,33 @@ impl Call<'_> {
             lastclose: self.device_hook(2),
             unload: self.device_hook(3),
             release: self.device_hook(4),
+            ioctls: self.own_ioctl(5),
             ..DrmDriver::default()
         };
         self.run
             .set(self.name(0), Value::DrmDriver(Arc::new(driver)));
         Ok(Outcome::Done)
+    }
+
+    /// An ioctl of the driver's own, whose number is `DRM_COMMAND_BASE`.
+    fn own_ioctl(&self, keyword: usize) -> Vec<DrmIoctlDesc> {
+        let Some(body) = self.keyword_name(keyword) else {
+            return Vec::new();
+        };
+        let run = Arc::downgrade(self.run);
+        let answer = move |_: &DrmDevice, _: &DrmFile, _: &mut DrmCall<'_, '_>| {
+            let rc = run.upgrade().map_or(0, |run| run.body(body, None));
+            match i32::try_from(rc).unwrap_or(i32::MAX) {
+                code if code < 0 => Try::err(Errno::from_code(code)),
+                rc => Try::ok(rc),
+            }
+        };
+        vec![DrmIoctlDesc {
+            name: "DRM_COMMAND_BASE",
+            cmd: DRM_COMMAND_BASE,
+            flags: IoctlFlags::NONE,
+            func: Arc::new(answer),
+        }]
     }
 
     fn open_hook(&self, keyword: usize) -> Option<TryOnFile> {

@@ -3,6 +3,7 @@
 mod cec;
 mod core;
 mod devres;
+mod display;
 mod drm;
 mod files;
 mod iio;
@@ -33,6 +34,7 @@ pub(crate) struct Call<'a> {
     pub(crate) frame: Frame<'a>,
 }
 
+pub(crate) use self::display::Bridge;
 pub(crate) use self::files::{FileOperations, ThreadValue};
 
 type Got<T> = std::result::Result<T, Absent>;
@@ -162,6 +164,11 @@ impl<'a> Call<'a> {
             | Op::DrmDevUnplug
             | Op::DrmDevGet
             | Op::DrmDevPut => self.drm_call(),
+            Op::DrmBridge
+            | Op::DevmDrmBridgeAdd
+            | Op::DrmmEncoderInit
+            | Op::DrmBridgeAttach
+            | Op::DrmBridgeDetect => self.display_call(),
             Op::CecOps
             | Op::CecAllocateAdapter
             | Op::CecRegisterAdapter
@@ -319,6 +326,9 @@ impl<'a> Call<'a> {
                 Property::Which => "existing".to_owned(),
                 _ => "NULL".to_owned(),
             });
+        }
+        if let (Some(id), Property::Late) = (id, property) {
+            return self.bridge_late_property(id);
         }
         if let (Some(id), Property::Info) = (id, property) {
             return self.iio_info_property(id);
