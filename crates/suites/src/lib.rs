@@ -17,6 +17,7 @@ mod iio_gts;
 mod kunit_device;
 mod kunit_resource;
 mod matrix;
+pub mod on_top;
 mod uevent_devm;
 
 use lastfd_kunit::Suite;

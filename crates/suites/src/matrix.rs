@@ -8,7 +8,6 @@
 //! recorded from a booted kernel as the `r…` scenarios of `oracle/`.
 
 mod expected;
-mod on_top;
 
 use lastfd_chrdev::{OpenFile, OpenFlags, PollMask, open};
 use lastfd_kunit::{
@@ -20,8 +19,8 @@ use lastfd_model::raw::*;
 use lastfd_model::{Errno, Rules};
 use lastfd_sync::{Arc, Mutex};
 
+use crate::on_top::{OnTop, Top};
 use expected::expected;
-use on_top::OnTop;
 
 /// What the framework's object stands on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,16 +38,6 @@ enum Refs {
     Get,
     /// An action that the parent manages itself.
     Act,
-}
-
-/// What stands on the parent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Top {
-    Nothing,
-    Iio,
-    Drm,
-    V4l2,
-    Cec,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

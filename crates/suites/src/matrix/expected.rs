@@ -3,7 +3,8 @@
 use lastfd_chrdev::PollMask;
 use lastfd_model::{Errno, Rules};
 
-use super::{Answers, Cell, Moment, Outcome, Parent, Refs, Top};
+use super::{Answers, Cell, Moment, Outcome, Parent, Refs};
+use crate::on_top::Top;
 
 /// The outcome of a cell, as recorded from a booted kernel.
 pub(super) fn expected(cell: Cell, rules: Rules) -> Outcome {

@@ -1,4 +1,5 @@
-//! A framework's object on a parent, as the recorded module makes it.
+//! A framework's object on a parent, as the recorded module makes it: what
+//! stands on the parents of the matrix, and what the benches make and end.
 
 use lastfd_abi::cec::{CEC_CAP_LOG_ADDRS, CEC_CAP_PASSTHROUGH, CEC_CAP_TRANSMIT};
 use lastfd_abi::drm::DRM_IOCTL_DROP_MASTER;
@@ -13,23 +14,48 @@ use lastfd_sync::Arc;
 use lastfd_sync::atomic::{AtomicBool, Ordering};
 use lastfd_v4l2::raw as v4l2;
 
-use super::Top;
+/// What stands on a parent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Top {
+    /// Nothing.
+    Nothing,
+    /// An IIO device with a buffer, managed by the parent.
+    Iio,
+    /// A DRM card, managed by the parent.
+    Drm,
+    /// A V4L2 device with one node.
+    V4l2,
+    /// A CEC adapter.
+    Cec,
+}
 
 /// A framework's object.
 #[derive(Clone)]
-pub(super) enum OnTop {
+pub enum OnTop {
+    /// An IIO device.
     Iio(iio::IioDev),
+    /// A DRM card.
     Drm(drm::DrmDevice),
+    /// A V4L2 device.
     V4l2(Camera),
+    /// A CEC adapter.
     Cec {
+        /// It.
         adapter: cec::CecAdapter,
+        /// Whether its driver was told to free it.
         freed: Arc<AtomicBool>,
     },
 }
 
+impl core::fmt::Debug for OnTop {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "OnTop({})", self.path())
+    }
+}
+
 /// A V4L2 device with one node.
-#[derive(Clone)]
-pub(super) struct Camera {
+#[derive(Clone, Debug)]
+pub struct Camera {
     v4l2: v4l2::V4l2Device,
     vdev: v4l2::VideoDevice,
     freed: Arc<AtomicBool>,
@@ -37,7 +63,10 @@ pub(super) struct Camera {
 
 impl OnTop {
     /// Makes the object, managed by the parent, and registers it.
-    pub(super) fn set_up(top: Top, parent: &Device) -> Result<Option<OnTop>> {
+    ///
+    /// # Errors
+    /// The framework's own.
+    pub fn set_up(top: Top, parent: &Device) -> Result<Option<OnTop>> {
         Ok(match top {
             Top::Nothing => None,
             Top::Iio => Some(OnTop::Iio(iio_device(parent)?)),
@@ -49,7 +78,7 @@ impl OnTop {
 
     /// What the framework leaves to the driver's remove: IIO nothing, DRM the
     /// unplug, V4L2 and CEC all of it.
-    pub(super) fn end_by_hand(&self) {
+    pub fn end_by_hand(&self) {
         match self {
             OnTop::Iio(_) => {}
             OnTop::Drm(dev) => drm::drm_dev_unplug(dev),
@@ -62,7 +91,8 @@ impl OnTop {
         }
     }
 
-    pub(super) fn is_gone(&self) -> bool {
+    /// Whether the framework released it.
+    pub fn is_gone(&self) -> bool {
         match self {
             OnTop::Iio(dev) => dev.dev().is_released(),
             OnTop::Drm(dev) => dev.is_released(),
@@ -73,7 +103,7 @@ impl OnTop {
     }
 
     /// Its node.
-    pub(super) fn path(&self) -> String {
+    pub fn path(&self) -> String {
         match self {
             OnTop::Iio(_) => "/dev/iio:device0".to_owned(),
             OnTop::Drm(_) => "/dev/dri/card0".to_owned(),
@@ -83,7 +113,7 @@ impl OnTop {
     }
 
     /// The ioctl that the recorded cells try.
-    pub(super) fn ioctl(&self) -> u32 {
+    pub fn ioctl(&self) -> u32 {
         match self {
             OnTop::Iio(_) | OnTop::Cec { .. } => 0x1234,
             OnTop::V4l2(_) => VIDIOC_LOG_STATUS,
