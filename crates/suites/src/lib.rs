@@ -13,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 mod device_devm;
+mod drm_managed;
 mod iio_gts;
 mod kunit_device;
 mod kunit_resource;
@@ -33,6 +34,7 @@ pub fn all() -> Vec<Suite> {
         uevent_devm::uevent_devm_before_6_6(),
         kunit_device::kunit_device(),
         kunit_resource::kunit_resource(),
+        drm_managed::drm_managed(),
         iio_gts::iio_gain_time_scale(),
         matrix::matrix(),
         matrix::matrix_before_6_6(),
