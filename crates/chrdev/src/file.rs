@@ -34,6 +34,8 @@ pub struct File {
     pub(crate) system: System,
     pub(crate) name: FileRef,
     pub(crate) device: Option<DeviceRef>,
+    /// What the open callback said it is; moved to `device` after it.
+    claimed: Mutex<Option<DeviceRef>>,
     pub(crate) inode: Arc<Inode>,
     /// The character device it holds, put back at the last close.
     pub(crate) cdev: Mutex<Option<Cdev>>,
@@ -64,6 +66,7 @@ impl File {
             system,
             name,
             device,
+            claimed: Mutex::new(None),
             inode,
             cdev: Mutex::new(None),
             ops: Mutex::new(ops),
@@ -91,9 +94,23 @@ impl File {
         &self.system
     }
 
-    /// The device behind it: the parent of its cdev.
+    /// The device behind it: the parent of its cdev, or what the open callback
+    /// [named](File::set_device).
     pub fn device(&self) -> Option<&DeviceRef> {
         self.device.as_ref()
+    }
+
+    /// Called in `open`, where one character device serves the nodes of many
+    /// devices: names the one this file is of, for events and the ledger.
+    pub fn set_device(&self, device: DeviceRef) {
+        *self.claimed.lock() = Some(device);
+    }
+
+    /// The open callback has run.
+    pub(crate) fn opened(&mut self) {
+        if let Some(claimed) = self.claimed.get_mut().take() {
+            self.device = Some(claimed);
+        }
     }
 
     /// The device number of its inode; `None` for an anonymous file.

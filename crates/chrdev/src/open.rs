@@ -98,7 +98,7 @@ fn chrdev_open(
     };
     // fs/open.c: do_sys_openat2 strips O_CLOEXEC, force_o_largefile adds the other.
     let flags = (flags | OpenFlags::LARGEFILE) & !OpenFlags::CLOEXEC;
-    let file = File::new(
+    let mut file = File::new(
         own,
         name,
         cdev.device_ref(),
@@ -117,6 +117,7 @@ fn chrdev_open(
         cdev.put();
         return Err(errno);
     }
+    file.opened();
     // fs/open.c: do_dentry_open.
     let once = OpenFlags::CREAT | OpenFlags::EXCL | OpenFlags::NOCTTY | OpenFlags::TRUNC;
     file.change_flags(|flags| flags & !once);

@@ -133,6 +133,9 @@ fn open_helper(file: &File, dev: &DrmDevice, type_: MinorType) -> Result {
         drm_file_free(&opened);
         return Err(errno);
     }
+    if let Some(minor) = dev.minor(type_) {
+        file.set_device(minor.kdev().device_ref());
+    }
     file.set_private(Arc::new(Opened(opened.clone())));
     dev.filelist().lock().insert(0, opened);
     Ok(())

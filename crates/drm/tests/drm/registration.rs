@@ -178,3 +178,28 @@ fn a_device_may_be_unregistered_and_its_file_closed_from_different_ends() {
     assert!(card.dev().is_released());
     card.finish();
 }
+
+#[test]
+fn an_open_file_is_told_as_its_nodes_though_all_nodes_have_one_number() {
+    let card = Card::of(new_system(), everything(), Removal::Unplug);
+    let dev = card.dev();
+    for minor in [dev.primary(), dev.render()] {
+        let kdev = minor.unwrap().kdev();
+        let path = path_of(&card.system, kdev).unwrap();
+        let file = open(&card.system, &path, OpenFlags::RDWR).unwrap();
+        assert_eq!(file.file().device(), Some(&kdev.device_ref()));
+        let ledger = card.system.ledger();
+        let mut held = ledger.iter().map(ToString::to_string);
+        assert!(held.any(|line| line.contains(&path)), "{path}");
+        drop(file);
+        let closed = card.events.events();
+        let mut closed = closed.iter().filter_map(|event| match &event.kind {
+            EventKind::FileClosed { device, .. } => device.as_ref(),
+            _ => None,
+        });
+        assert_eq!(closed.next_back(), Some(&kdev.device_ref()));
+    }
+    drop(dev);
+    card.remove();
+    card.finish();
+}
