@@ -110,6 +110,7 @@ impl FileOps for VideoFops {
             get_device_for(&dev, HOLDER);
             (vdev, dev)
         };
+        file.set_device(dev.device_ref());
         let open = vdev.fields().fops.open.clone();
         let opened = match open {
             None => Ok(()),
