@@ -127,6 +127,10 @@ impl FrameworkEvent for CecFrameworkEvent {
         self.device.as_ref()
     }
 
+    fn freed(&self) -> Option<&'static str> {
+        (self.kind == CecEventKind::Freed).then_some("CEC adapter")
+    }
+
     fn as_any(&self) -> &dyn Any {
         self
     }

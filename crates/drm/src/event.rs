@@ -123,6 +123,10 @@ impl FrameworkEvent for DrmEvent {
         Some(&self.device)
     }
 
+    fn freed(&self) -> Option<&'static str> {
+        (self.kind == DrmEventKind::Freed).then_some("DRM device")
+    }
+
     fn as_any(&self) -> &dyn Any {
         self
     }

@@ -55,6 +55,11 @@ pub trait FrameworkEvent: fmt::Display + fmt::Debug + Send + Sync {
     fn framework(&self) -> &'static str;
     /// The device concerned, if there is one.
     fn device(&self) -> Option<&DeviceRef>;
+    /// What of the framework's own went for good, if that is what happened: an object
+    /// that is not the device itself, such as `"DRM device"`.
+    fn freed(&self) -> Option<&'static str> {
+        None
+    }
     /// The event itself, for those who know its type.
     fn as_any(&self) -> &dyn Any;
 }

@@ -68,7 +68,7 @@ impl Report {
             | Released { .. }
             | Splat { .. }
             | Leak { .. } => true,
-            Framework(event) => event.framework() == "run",
+            Framework(event) => event.framework() == "run" || event.freed().is_some(),
             _ => false,
         }
     }

@@ -38,7 +38,8 @@ pub struct Release {
     pub text: Arc<str>,
     /// How many of the same went one after the other.
     pub count: u32,
-    /// Whether it is a device's release callback or an open file's last close.
+    /// Whether it is the release of a device, or of what a framework made of it, or an open
+    /// file's last close.
     pub is_landmark: bool,
     /// The event's number in the stream; of the last, if there are several.
     pub seq: u64,
@@ -140,6 +141,10 @@ fn release(kind: &EventKind) -> Option<(&DeviceRef, String, bool)> {
             device: Some(device),
         } => (device, format!("last close of {file}"), true),
         EventKind::Released { device } => (device, format!("release of {device}"), true),
+        EventKind::Framework(event) => {
+            let (device, what) = (event.device()?, event.freed()?);
+            (device, format!("release of the {what} of {device}"), true)
+        }
         _ => return None,
     })
 }

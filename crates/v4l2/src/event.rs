@@ -134,6 +134,14 @@ impl FrameworkEvent for V4l2CoreEvent {
         self.device.as_ref()
     }
 
+    fn freed(&self) -> Option<&'static str> {
+        match self.kind {
+            V4l2EventKind::VideoDeviceReleased => Some("video_device"),
+            V4l2EventKind::V4l2DeviceReleased => Some("v4l2_device"),
+            _ => None,
+        }
+    }
+
     fn as_any(&self) -> &dyn Any {
         self
     }
