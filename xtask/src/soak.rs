@@ -13,10 +13,22 @@ use crate::{evidence, fuzz};
 const UNSAFE_CRATES: [(&str, &[&str]); 2] = [
     (
         "lastfd-sync",
-        &["--lib", "--test", "clock", "--test", "gate", "--test", "locks", "--test", "observer", "--test", "wait_queue"],
+        &[
+            "--lib",
+            "--test",
+            "clock",
+            "--test",
+            "gate",
+            "--test",
+            "locks",
+            "--test",
+            "observer",
+            "--test",
+            "wait_queue",
+        ],
     ),
     ("lastfd-chrdev", &["--lib", "--tests"]),
-]; 2] = ["lastfd-sync", "lastfd-chrdev"];
+];
 
 /// Each leaves `docs/evidence/soak-NAME.log`.
 pub(crate) const STAGES: &[Stage] = &[
