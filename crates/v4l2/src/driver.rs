@@ -10,6 +10,7 @@
 //! value: it comes back to the queue whatever happens to it.
 
 use lastfd_abi::v4l2::*;
+use lastfd_model::raw::{Action, devm_add_action_or_reset};
 use lastfd_model::typed::{Bound, Device};
 use lastfd_model::{Errno, Result};
 use lastfd_sync::{Arc, OnceLock};
@@ -201,14 +202,15 @@ impl<'a> Builder<'a> {
             raw::v4l2_device_unregister(&v4l2);
         })?;
         let vdev = video.vdev.clone();
-        self.parent.on_unbind(move || {
+        let end = Action::new(move || {
             // A device whose flag is clear is not unregistered, says the core;
             // vivid's remove sets it again too.
             vdev.set_flag(raw::VideoFlag::Registered, true);
             raw::vb2_video_unregister_device(&vdev);
             raw::v4l2_device_disconnect(&v4l2);
             raw::v4l2_device_put(&v4l2);
-        })?;
+        });
+        devm_add_action_or_reset(parent, end.named("vb2_video_unregister_device"))?;
         Ok(video)
     }
 

@@ -506,7 +506,7 @@ pub fn devm_drm_dev_alloc(parent: &Device, driver: &Arc<DrmDriver>) -> Result<Dr
     let put = dev.clone();
     devm_add_action_or_reset(
         parent,
-        Action::new(move || put.put_for(DrmDevice::BY_CREATOR)),
+        Action::new(move || put.put_for(DrmDevice::BY_CREATOR)).named("devm_drm_dev_init_release"),
     )?;
     managed::drmm_add_final_kfree(&dev);
     Ok(dev)

@@ -232,7 +232,8 @@ impl<D: Driver> UnregisteredDevice<D> {
             Action::new(move || {
                 drm_dev_unplug(&gone);
                 drm_atomic_helper_shutdown(&gone);
-            }),
+            })
+            .named("drm_dev_unplug"),
         )?;
         Ok(self.0.get())
     }
