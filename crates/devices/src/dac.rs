@@ -41,7 +41,7 @@ impl Default for IioDac {
     }
 }
 
-/// The `name` key, which every kind has.
+/// The `name` key, which most kinds have.
 pub(crate) fn name(settings: &Settings) -> core::result::Result<Option<String>, BadValue> {
     word(settings, "name")
 }

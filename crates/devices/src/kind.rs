@@ -2,7 +2,10 @@
 
 use crate::adc::IioAdc;
 use crate::bu27034::Bu27034;
+use crate::camera::Camera;
+use crate::cec::CecAdapter;
 use crate::dac::IioDac;
+use crate::display::Display;
 use crate::plug::Hardware;
 
 /// A kind of test device.
@@ -59,7 +62,14 @@ impl Settings {
 }
 
 /// Every kind there is.
-pub const KINDS: &[Kind] = &[IioAdc::KIND, IioDac::KIND, Bu27034::KIND];
+pub const KINDS: &[Kind] = &[
+    IioAdc::KIND,
+    IioDac::KIND,
+    Bu27034::KIND,
+    Display::KIND,
+    CecAdapter::KIND,
+    Camera::KIND,
+];
 
 impl Kind {
     /// The kind of this name.

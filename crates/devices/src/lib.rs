@@ -1,7 +1,8 @@
 //! Ready-made test devices: hardware to plug in, and the drivers that bind to it.
 //!
-//! It may use the frameworks (`lastfd-iio`) and what they stand on. Each driver
-//! is written against the typed face only, as a driver of one's own would be.
+//! It may use the frameworks (`lastfd-iio`, `lastfd-drm`, `lastfd-cec`,
+//! `lastfd-v4l2`) and what they stand on. Each driver is written against the typed
+//! face, as a driver of one's own would be.
 //!
 //! A device is asked for in words, as on the command line, or as a value:
 //!
@@ -25,14 +26,20 @@
 
 mod adc;
 mod bu27034;
+mod camera;
+mod cec;
 mod dac;
+mod display;
 mod kind;
 mod plug;
 mod spec;
 
 pub use adc::{IioAdc, Overrun};
 pub use bu27034::{Bu27034, Bu27034Board, Bu27034Chip, Bu27034Driver, BusError, Light};
+pub use camera::Camera;
+pub use cec::CecAdapter;
 pub use dac::IioDac;
+pub use display::{Display, DisplayRemoval};
 pub use kind::{KINDS, Key, Kind, Settings};
 pub use plug::{Hardware, Plugged, Socket, platform_driver, plug};
 pub use spec::{Spec, SpecError};

@@ -207,11 +207,11 @@ mod tests {
         let table = [
             (
                 "",
-                "there is no kind of device called ``; the kinds are iio-adc, iio-dac, bu27034",
+                "there is no kind of device called ``; the kinds are iio-adc, iio-dac, bu27034, display, cec, camera",
             ),
             (
                 "iio-adx:rate=1",
-                "there is no kind of device called `iio-adx`; the kinds are iio-adc, iio-dac, bu27034",
+                "there is no kind of device called `iio-adx`; the kinds are iio-adc, iio-dac, bu27034, display, cec, camera",
             ),
             (
                 "iio-dac:rate=1",
