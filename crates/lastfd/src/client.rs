@@ -1,16 +1,22 @@
 //! The built-in client: opens every node, uses it, holds it through the removal, and
-//! closes it.
+//! closes it. How a node is used is its framework's: a file each below.
+
+mod cec;
+mod drm;
+mod iio;
+mod other;
+mod v4l2;
 
 use core::time::Duration;
 use std::collections::BTreeSet;
 use std::io;
 
 use lastfd_chrdev::{OpenFile, OpenFlags, PollMask, open};
-use lastfd_iio::raw::IIO_GET_EVENT_FD_IOCTL;
-use lastfd_model::raw::{AttrFile, Device, attr_open, attr_read, attr_write, attributes};
+use lastfd_model::raw::{AttrFile, Device, attr_open};
 use lastfd_model::{Errno, System};
 use lastfd_report::{Ending, Manner, RunEvent};
 use lastfd_sync::{Arc, Cancel};
+use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use crate::bench::{Bench, DeviceError};
 use crate::plugged::{Plugged, collect};
@@ -24,17 +30,14 @@ const NAME: &str = "built-in client";
 const ROUNDS: u32 = 8;
 const ROUNDS_PLANNED: u32 = 64;
 
-/// Removal wakes no sleeping poll of an IIO device, so it must not sleep for long.
-const POLL: Duration = Duration::from_millis(50);
-
-/// Between two looks at a device that has no samples.
+/// Between two looks at a device that has nothing to wait for.
 const PACE: Duration = Duration::from_millis(5);
 
 impl Bench {
     /// Runs the built-in client over everything that is plugged in, until it has closed
     /// all it opened. If no removal is planned at all, each device is unplugged after the
-    /// client's first read of it; where nothing can be read, after its first look at an
-    /// attribute, or when it was opened.
+    /// client's first use of it: a read of samples, a picture taken, an ioctl; where there
+    /// is none of these, a look at an attribute, or when it was opened.
     ///
     /// `cancel` makes it close everything and end.
     ///
@@ -99,43 +102,93 @@ struct User {
 }
 
 /// A node in use.
-struct InUse {
+struct Node {
     path: String,
     device: Device,
     file: OpenFile,
     /// Open all the time.
     attribute: Option<AttrFile>,
-    /// The elements of its input buffer; none if it has no such buffer.
-    elements: Vec<(Device, String)>,
 }
 
-/// What the client does first with the hardware's data.
-fn first_use(device: &Device) -> Trigger {
-    if !inputs(device).is_empty() {
-        return Trigger::Call("read");
+/// How the nodes of a framework are used. Errors that a device gives once it is gone
+/// (`ENODEV`, `ENOENT`) end the use.
+trait Use {
+    /// Done once, before the rounds.
+    fn begin(&mut self, node: &Node, user: &User) -> Result<(), DeviceError> {
+        let _ = (node, user);
+        Ok(())
     }
+
+    /// One round of use, counted from 0. It takes its time.
+    fn round(&mut self, node: &Node, user: &User, number: u32) -> Result<(), Errno>;
+
+    /// Done once, after the last round.
+    fn end(&mut self, node: &Node) {
+        let _ = node;
+    }
+
+    /// Tries what the framework answers on a file whose device is gone.
+    fn after_removal(&mut self, node: &Node) -> Result<(), DeviceError>;
+}
+
+/// The subsystem a node belongs to, by its device's bus or class.
+enum Framework {
+    Iio,
+    Drm,
+    Cec,
+    V4l2,
+    Other,
+}
+
+impl Framework {
+    fn of(device: &Device) -> Framework {
+        let bus = device.bus().map(|bus| bus.name());
+        let class = device.class().map(|class| class.name());
+        match (bus.as_deref(), class.as_deref()) {
+            (Some("iio"), _) => Framework::Iio,
+            (Some("cec"), _) => Framework::Cec,
+            (_, Some("drm")) => Framework::Drm,
+            (_, Some("video4linux")) => Framework::V4l2,
+            _ => Framework::Other,
+        }
+    }
+
+    fn usage(self, device: &Device) -> Box<dyn Use> {
+        match self {
+            Framework::Iio => Box::new(iio::Samples::of(device)),
+            Framework::Drm => Box::new(drm::Screen::default()),
+            Framework::Cec => Box::new(cec::Remote),
+            Framework::V4l2 => Box::new(v4l2::Viewer::default()),
+            Framework::Other => Box::new(other::Looks),
+        }
+    }
+}
+
+/// What the client does first with the hardware.
+fn first_use(device: &Device) -> Trigger {
+    let mut first = None;
     let mut named = false;
     collect(device, &mut |device| {
-        named |= device.devt().is_some() && attr_open(device, "name").is_ok();
+        if device.devt().is_none() {
+            return;
+        }
+        named |= attr_open(device, "name").is_ok();
+        first = first.take().or_else(|| match Framework::of(device) {
+            Framework::Iio => iio::first_use(device),
+            Framework::Drm => Some(ioctl_trigger(drm::FIRST_USE)),
+            Framework::Cec => Some(ioctl_trigger(cec::FIRST_USE)),
+            Framework::V4l2 => Some(ioctl_trigger(v4l2::FIRST_USE)),
+            Framework::Other => None,
+        });
     });
-    match named {
+    first.unwrap_or(match named {
         true => Trigger::Show(Some("name".to_owned())),
         false => Trigger::Open,
-    }
+    })
 }
 
-/// The elements of the input buffers of the device and all below it: `(device, attribute)`.
-fn inputs(device: &Device) -> Vec<(Device, String)> {
-    let mut found = Vec::new();
-    collect(device, &mut |device| {
-        for attribute in attributes(device) {
-            let path = &attribute.path;
-            if path.starts_with("scan_elements/in_") && path.ends_with("_en") {
-                found.push((device.clone(), path.to_string()));
-            }
-        }
-    });
-    found
+fn ioctl_trigger(name: &str) -> Trigger {
+    Trigger::Ioctl(Some(name.to_owned()))
 }
 
 impl User {
@@ -150,20 +203,22 @@ impl User {
                 }
                 Err(errno) => return Err(failed(|| format!("open {path}"))(errno)),
             };
-            in_use.push(InUse {
+            let usage = Framework::of(&device).usage(&device);
+            let node = Node {
                 path,
                 file,
                 attribute: attr_open(&device, "name").ok(),
-                elements: inputs(&device),
                 device,
-            });
+            };
+            in_use.push((node, usage));
         }
-        for one in &in_use {
-            let used = self.begin(one).and_then(|()| self.use_it(one));
-            match used {
+        for (node, usage) in &mut in_use {
+            let begun = usage.begin(node, self);
+            match begun.and_then(|()| self.use_it(node, &mut **usage)) {
                 Ok(()) => {}
                 Err(error) if is_gone(error.errno) && self.target.settle() => {
-                    self.after_removal(one)?;
+                    usage.after_removal(node)?;
+                    self.after_removal(node)?;
                 }
                 Err(error) => return Err(error),
             }
@@ -184,41 +239,7 @@ impl User {
             .collect()
     }
 
-    fn begin(&self, one: &InUse) -> Result<(), DeviceError> {
-        for (_, element) in &one.elements {
-            write(&one.device, element, "1")?;
-        }
-        match one.elements.is_empty() {
-            true => Ok(()),
-            false => self.enable(&one.device),
-        }
-    }
-
-    /// Switches the buffer on; with the hardware's own trigger, if it needs one.
-    fn enable(&self, device: &Device) -> Result<(), DeviceError> {
-        match attr_write(device, ENABLE, b"1") {
-            Err(Errno::EINVAL) => {}
-            Err(errno) => {
-                return Err(failed(|| format!("enable the buffer of {}", device.name()))(errno));
-            }
-            Ok(_) => return Ok(()),
-        }
-        let mut triggers = Vec::new();
-        collect(self.target.device(), &mut |device| {
-            if device.name().starts_with("trigger") {
-                triggers.push(device.clone());
-            }
-        });
-        if let Some(trigger) = triggers.first() {
-            let name = attr_read(trigger, "name")
-                .map_err(failed(|| format!("read the name of {}", trigger.name())))?;
-            let name = String::from_utf8_lossy(&name);
-            write(device, "trigger/current_trigger", name.trim())?;
-        }
-        write(device, ENABLE, "1")
-    }
-
-    fn use_it(&self, one: &InUse) -> Result<(), DeviceError> {
+    fn use_it(&self, node: &Node, usage: &mut dyn Use) -> Result<(), DeviceError> {
         for round in 0u32.. {
             let enough = match self.plan.is_timed() {
                 None => ROUNDS,
@@ -228,83 +249,97 @@ impl User {
             if round >= enough || self.cancel.is_cancelled() {
                 break;
             }
-            let used = match one.elements.is_empty() {
-                false => self.read(one, round),
-                true => self.look(one),
-            };
-            match used {
+            match usage.round(node, self, round) {
                 Ok(()) => {}
                 Err(Errno::EINTR) => break,
-                Err(errno) => return Err(failed(|| format!("use {}", one.path))(errno)),
+                Err(errno) => return Err(failed(|| format!("use {}", node.path))(errno)),
             }
         }
-        if !one.elements.is_empty() {
-            // A removal that comes this moment takes the attribute away.
-            let _ = attr_write(&one.device, ENABLE, b"0");
-        }
+        usage.end(node);
         Ok(())
     }
 
-    /// Reads samples; every second time only when poll says that there are some.
-    fn read(&self, one: &InUse, round: u32) -> Result<(), Errno> {
-        let mut samples = [0; 4096];
-        if round % 2 == 1 {
-            one.file.poll(PollMask::IN, Some(POLL));
-        }
-        one.file.read_with(&mut samples, &self.cancel).map(drop)
-    }
-
-    /// Looks at an attribute, and takes its time.
-    fn look(&self, one: &InUse) -> Result<(), Errno> {
-        if let Some(attribute) = &one.attribute {
-            attribute.read()?;
-        }
+    /// Takes its time. `ENODEV` if the hardware was taken away meanwhile, which some
+    /// files do not tell; `EINTR` to end.
+    fn pause(&self) -> Result<(), Errno> {
         let slept = self.system.clock().sleep(PACE, Some(&self.cancel));
         slept.map_err(|_| Errno::EINTR)?;
-        // Without an attribute only the bench knows.
         match self.target.settle() {
             true => Err(Errno::ENODEV),
             false => Ok(()),
         }
     }
 
-    /// What Linux answers once the device is gone. Attributes and paths are every
-    /// framework's; ioctls are each one's own.
-    fn after_removal(&self, one: &InUse) -> Result<(), DeviceError> {
-        let InUse { path, file, .. } = one;
-        let gone = |doing: &str, result: Result<(), Errno>, right: Errno| match result {
-            Err(errno) if errno == right => Ok(()),
-            other => Err(DeviceError {
-                doing: format!("{doing} {path} after its removal, which should give {right}"),
-                errno: other.err().unwrap_or(right),
-            }),
-        };
-        file.poll(PollMask::IN, Some(Duration::ZERO));
-        if one.device.bus().is_some_and(|bus| &*bus.name() == "iio") {
-            let ioctl = file.ioctl_bytes(IIO_GET_EVENT_FD_IOCTL, &mut [0; 4]);
-            gone("ioctl on", ioctl.map(drop), Errno::ENODEV)?;
-        }
-        if let Some(attribute) = &one.attribute {
+    /// What Linux answers once the device is gone: attributes and paths are every
+    /// framework's.
+    fn after_removal(&self, node: &Node) -> Result<(), DeviceError> {
+        if let Some(attribute) = &node.attribute {
             let read = attribute.read();
-            gone("read an attribute of", read.map(drop), Errno::ENODEV)?;
+            node.gone("read an attribute of", read.map(drop), Errno::ENODEV)?;
         }
-        let again = open(&self.system, path, OpenFlags::RDWR);
-        gone("open", again.map(drop), Errno::ENOENT)
+        let again = open(&self.system, &node.path, OpenFlags::RDWR);
+        node.gone("open", again.map(drop), Errno::ENOENT)
     }
 }
+
+impl Node {
+    /// That a call after the removal failed as it should.
+    fn gone(
+        &self,
+        doing: &str,
+        result: Result<(), Errno>,
+        right: Errno,
+    ) -> Result<(), DeviceError> {
+        match result {
+            Err(errno) if errno == right => Ok(()),
+            other => Err(DeviceError {
+                doing: format!(
+                    "{doing} {} after its removal, which should give {right}",
+                    self.path
+                ),
+                errno: other.err().unwrap_or(right),
+            }),
+        }
+    }
+
+    /// That poll after the removal tells what it should.
+    fn polls(&self, right: PollMask) -> Result<(), DeviceError> {
+        let events = PollMask::IN | PollMask::PRI | PollMask::OUT;
+        let found = self.file.poll(events, Some(Duration::ZERO));
+        match found == right {
+            true => Ok(()),
+            false => Err(DeviceError {
+                doing: format!(
+                    "poll {} after its removal, which gave {found} and should give {right}",
+                    self.path
+                ),
+                errno: Errno::EIO,
+            }),
+        }
+    }
+
+    /// An ioctl on a struct, which it may change.
+    fn ioctl<T: FromBytes + IntoBytes + Immutable>(
+        &self,
+        cmd: u32,
+        arg: &mut T,
+    ) -> Result<(), Errno> {
+        self.file.ioctl_bytes(cmd, arg.as_mut_bytes()).map(drop)
+    }
+
+    /// For errors: what failed, on this node.
+    fn failed(&self, doing: &str) -> impl FnOnce(Errno) -> DeviceError {
+        let doing = format!("{doing} on {}", self.path);
+        move |errno| DeviceError { doing, errno }
+    }
+}
+
+/// What a file that lost its device polls as, where its framework tells.
+const HUNG_UP: PollMask = PollMask(PollMask::PRI.0 | PollMask::ERR.0 | PollMask::HUP.0);
 
 /// What calls on a device give while it goes and after: its files, its attributes.
 fn is_gone(errno: Errno) -> bool {
     matches!(errno, Errno::ENODEV | Errno::ENOENT)
-}
-
-const ENABLE: &str = "buffer/enable";
-
-fn write(device: &Device, path: &str, value: &str) -> Result<(), DeviceError> {
-    let written = attr_write(device, path, value.as_bytes());
-    written.map(drop).map_err(failed(|| {
-        format!("write '{value}' to {path} of {}", device.name())
-    }))
 }
 
 fn failed(doing: impl FnOnce() -> String) -> impl FnOnce(Errno) -> DeviceError {

@@ -8,8 +8,9 @@
 //! | feature | what |
 //! |---|---|
 //! | `iio` | the IIO framework (`lastfd::iio`), and the built-in client that uses its devices |
+//! | `drm`, `cec`, `v4l2` | those frameworks (`lastfd::drm`, …) |
 //! | `kunit` | KUnit: suites, cases, test devices (`lastfd::kunit`) |
-//! | `devices` | ready-made hardware with its drivers (`lastfd::devices`); needs `iio` |
+//! | `devices` | ready-made hardware with its drivers (`lastfd::devices`); needs all frameworks |
 //! | `iiod` | an iiod that serves a bench to programs, and running them |
 //! | `suites` | the built-in KUnit suites (`lastfd::suites`) |
 //! | `scenario` | the scenario language (`lastfd::scenario`) |
@@ -29,9 +30,14 @@ mod schedule;
 mod serve;
 mod when;
 
+pub use lastfd_abi as abi;
+#[cfg(feature = "cec")]
+pub use lastfd_cec as cec;
 pub use lastfd_chrdev as chrdev;
 #[cfg(feature = "devices")]
 pub use lastfd_devices as devices;
+#[cfg(feature = "drm")]
+pub use lastfd_drm as drm;
 #[cfg(feature = "iio")]
 pub use lastfd_iio as iio;
 #[cfg(feature = "iiod")]
@@ -45,6 +51,8 @@ pub use lastfd_scenario as scenario;
 #[cfg(feature = "suites")]
 pub use lastfd_suites as suites;
 pub use lastfd_sync as sync;
+#[cfg(feature = "v4l2")]
+pub use lastfd_v4l2 as v4l2;
 
 pub use bench::{Awaited, Bench, Builder, DeviceError, Keep, NotSeen};
 pub use lastfd_model::{Errno, Event, EventKind, Rules, System};

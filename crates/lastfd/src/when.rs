@@ -4,6 +4,9 @@ use core::fmt;
 use core::str::FromStr;
 use core::time::Duration;
 
+use lastfd_abi::cec::CEC_IOCTLS;
+use lastfd_abi::drm::DRM_IOCTLS;
+use lastfd_abi::v4l2::V4L2_IOCTLS;
 use lastfd_model::EventKind;
 
 /// When something is to be done to a device.
@@ -103,16 +106,23 @@ const CALLS: [&str; 5] = ["read", "write", "poll", "pread", "pwrite"];
 /// What `streamon` is short for.
 const STREAMON: &str = "VIDIOC_STREAMON";
 
-/// Ioctls by name (include/uapi/linux/iio/{events,buffer}.h, videodev2.h). An event
-/// carries the name if its driver knows it, otherwise the number.
-const IOCTLS: [(&str, u32); 6] = [
+/// Ioctls of IIO by name (include/uapi/linux/iio/{events,buffer}.h). An event carries the
+/// name if its driver knows it, otherwise the number.
+const IIO_IOCTLS: [(&str, u32); 2] = [
     ("IIO_GET_EVENT_FD_IOCTL", 0x8004_6990),
     ("IIO_BUFFER_GET_FD_IOCTL", 0xc004_6991),
-    ("VIDIOC_QBUF", 0xc058_560f),
-    ("VIDIOC_DQBUF", 0xc058_5611),
-    (STREAMON, 0x4004_5612),
-    ("VIDIOC_STREAMOFF", 0x4004_5613),
 ];
+
+/// What need not be written of a name.
+const BEGINNINGS: [&str; 5] = ["IIO_", "VIDIOC_", "DRM_IOCTL_", "CEC_ADAP_", "CEC_"];
+
+/// Every ioctl that has a name.
+fn ioctls() -> impl Iterator<Item = (&'static str, u32)> {
+    let others = [V4L2_IOCTLS, DRM_IOCTLS, CEC_IOCTLS].into_iter().flatten();
+    IIO_IOCTLS
+        .into_iter()
+        .chain(others.map(|known| (known.name, known.cmd)))
+}
 
 const UNITS: [(&str, f64); 5] = [
     ("ns", 1e-9),
@@ -234,7 +244,7 @@ fn count(text: &str, rest: Option<&str>, example: &'static str) -> Result<u32, W
     }
 }
 
-/// A name of [`IOCTLS`], with or without what it begins with (`DQBUF`), or a number.
+/// A name of [`ioctls`], with or without what it begins with (`DQBUF`), or a number.
 fn is_ioctl(text: &str) -> bool {
     ioctl_number(text).is_some()
 }
@@ -244,11 +254,11 @@ fn ioctl_number(text: &str) -> Option<u32> {
         return u32::from_str_radix(number, 16).ok();
     }
     let is_it = |name: &str| {
-        let rest = name.strip_suffix(text);
-        rest.is_some_and(|rest| rest.is_empty() || (rest.ends_with('_') && !text.is_empty()))
+        let short = |begin: &str| name.strip_prefix(begin) == Some(text);
+        name == text || BEGINNINGS.iter().any(|begin| short(begin))
     };
-    let known = IOCTLS.iter().find(|(name, _)| is_it(name));
-    known.map(|(_, number)| *number)
+    let known = ioctls().find(|(name, _)| is_it(name));
+    known.map(|(_, number)| number)
 }
 
 /// Whether an event's operation is this ioctl.
@@ -416,6 +426,8 @@ mod tests {
         assert!(!trigger.matches(&end("ioctl 0x80046991", Ok(0))));
         assert!(!trigger.matches(&end("ioctl 0x80046990", Err(Errno::ENODEV))));
         assert_eq!(ioctl_number("DQBUF"), Some(0xc058_5611));
+        assert_eq!(ioctl_number("GET_CAP"), Some(0xc010_640c));
+        assert_eq!(ioctl_number("G_CAPS"), Some(0xc04c_6100));
         assert_eq!(ioctl_number("BUF"), None);
     }
 
