@@ -175,11 +175,12 @@ fn registering_and_deregistering_twice_are_splats() {
 }
 
 /// Deregisters itself, or another one, from inside its open.
-struct Selfish(System, Arc<OnceLock<Miscdevice>>);
+struct Selfish(System, Arc<Mutex<Option<Miscdevice>>>);
 
 impl FileOps for Selfish {
     fn open(&self, _: &File) -> Result {
-        misc_deregister(&self.0, self.1.get().unwrap());
+        let own = self.1.lock().take().unwrap();
+        misc_deregister(&self.0, &own);
         Ok(())
     }
 }
@@ -187,10 +188,11 @@ impl FileOps for Selfish {
 #[test]
 fn open_runs_with_the_mutex_that_deregister_takes() {
     let (system, record) = system();
-    let own: Arc<OnceLock<Miscdevice>> = Arc::default();
+    // Taken by the open, so that the device does not keep itself.
+    let own: Arc<Mutex<Option<Miscdevice>>> = Arc::default();
     let fops = Arc::new(Selfish(system.unowned(), Arc::clone(&own)));
     let misc = Miscdevice::new("x", MISC_DYNAMIC_MINOR, fops, None);
-    let _ = own.set(misc.clone());
+    *own.lock() = Some(misc.clone());
     misc_register(&system, &misc).unwrap();
     let _file = open(&system, "/dev/x", OpenFlags::RDWR).unwrap();
     assert_eq!(splats(&record), [SplatKind::Deadlock]);
