@@ -51,7 +51,7 @@ pub(crate) fn timeline(report: &Report) -> String {
     text(&mut svg, 16.0, 44.0, "small", &about(report));
     axis(&mut svg, &layout, floor, width);
     for (row, lane) in layout.lanes.iter().enumerate() {
-        draw_lane(&mut svg, lane, TOP + ROW * row as f64);
+        draw_lane(&mut svg, lane, TOP + ROW * row as f64, width);
     }
     removals(&mut svg, &layout, floor);
     legend(&mut svg, floor + 46.0);
@@ -85,7 +85,7 @@ fn axis(svg: &mut String, layout: &Layout, floor: f64, width: f64) {
     }
 }
 
-fn draw_lane(svg: &mut String, lane: &Lane, y: f64) {
+fn draw_lane(svg: &mut String, lane: &Lane, y: f64, width: f64) {
     let class = match lane.kind {
         LaneKind::Device => "device",
         LaneKind::File => "file",
@@ -101,7 +101,7 @@ fn draw_lane(svg: &mut String, lane: &Lane, y: f64) {
     for &span in &lane.sleeps {
         bar(svg, span, y + BAR, 4.0, "sleep", "asleep");
     }
-    draw_calls(svg, lane, y);
+    draw_calls(svg, lane, y, width);
     if let Some(x) = lane.end {
         let (x, y) = (LEFT + x, y + BAR / 2.0);
         push(
@@ -130,7 +130,7 @@ fn draw_lane(svg: &mut String, lane: &Lane, y: f64) {
     }
 }
 
-fn draw_calls(svg: &mut String, lane: &Lane, y: f64) {
+fn draw_calls(svg: &mut String, lane: &Lane, y: f64, width: f64) {
     let mut text_until = 0.0;
     for (x, op, error) in &lane.calls {
         let class = if error.is_some() { "fail" } else { "call" };
@@ -146,12 +146,15 @@ fn draw_calls(svg: &mut String, lane: &Lane, y: f64) {
                 escape(&what)
             ),
         );
-        if let Some(errno) = error
-            && x >= text_until
-        {
+        if let Some(errno) = error {
             let label = format!("{op}: {errno}");
-            text(svg, x - 2.0, y + BAR + 11.0, "err", &label);
-            text_until = x + 6.4 * label.len() as f64;
+            let length = 6.4 * label.len() as f64;
+            // Near the right edge it stands further left, if there is room.
+            let at = (x - 2.0).min(width - length - 8.0);
+            if at >= text_until {
+                text(svg, at, y + BAR + 11.0, "err", &label);
+                text_until = at + length;
+            }
         }
     }
 }
