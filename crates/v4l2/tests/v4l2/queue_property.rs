@@ -187,6 +187,22 @@ fn run(ops: Vec<Op>) {
     assert_eq!(rig.finish(), [""; 0], "{ops:?}");
 }
 
+#[test]
+fn a_buffer_that_is_still_done_is_not_changed_by_a_qbuf_that_is_refused() {
+    run(vec![
+        Op::Reqbufs(4),
+        Op::Qbuf(0),
+        Op::Stream(true),
+        Op::Frame,
+        Op::Qbuf(3),
+        Op::Frame,
+        Op::Dqbuf,
+        Op::DqbufNotTaken,
+        Op::Qbuf(3),
+        Op::Dqbuf,
+    ]);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 

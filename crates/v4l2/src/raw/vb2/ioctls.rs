@@ -194,7 +194,9 @@ fn accepted(queue: &Vb2Queue, arg: &mut V4l2Buffer, is_prepare: bool) -> Result<
         return Err(Errno::EINVAL);
     }
     let mut fields = buffer.fields();
-    if !fields.prepared {
+    // A buffer whose dequeueing was rolled back is finished and still done: in
+    // a kernel it would still be prepared.
+    if !fields.prepared && fields.state == Vb2State::Dequeued {
         arg.flags &= !(V4L2_BUF_FLAG_NO_CACHE_INVALIDATE | V4L2_BUF_FLAG_NO_CACHE_CLEAN);
         fields.sequence = 0;
         fields.flags = arg.flags
