@@ -47,6 +47,13 @@ pub(crate) const STAGES: &[Stage] = &[
         body: |job| kept(job, "asan", asan),
     },
     Stage {
+        name: "properties",
+        does: "all tests, with many new cases for those of properties",
+        budget: |_| 3600,
+        part_of: None,
+        body: |job| kept(job, "properties", properties),
+    },
+    Stage {
         name: "cycles",
         does: "plug, open, unplug, close, many times: heap, threads and descriptors stay level",
         budget: |_| 7200,
@@ -100,6 +107,15 @@ fn every_schedule(job: &mut Job<'_>) -> Result<Done> {
     // libtest runs the tests side by side, so each may have all the time.
     let seconds = (checkout.minutes * 60).to_string();
     loom(job, &[("LOOM_MAX_DURATION", seconds)])
+}
+
+fn properties(job: &mut Job<'_>) -> Result<Done> {
+    let tests = cmd!(
+        job.checkout.sh,
+        "cargo test --workspace --tests --release --no-fail-fast"
+    );
+    job.run(Step::tests(tests, Runner::Libtest).env("PROPTEST_CASES", "5000"))?;
+    Ok(Done::Passed)
 }
 
 /// The counting test of cycles in the release build; `None` leaves it its own
