@@ -4,7 +4,7 @@ use anyhow::Result;
 use xshell::cmd;
 
 use crate::counts::Runner;
-use crate::packages::{self, CLIENTS, COMPILER, PYTHON};
+use crate::packages::{self, CLIENTS, COMPILER, DRM_HEADERS, KERNEL_HEADERS, PYTHON};
 use crate::plan::{Done, Job, Stage};
 use crate::step::Step;
 use crate::{fuzz, soak};
@@ -20,10 +20,13 @@ pub(crate) const WHOLE: u64 = 19 * 60;
 pub(crate) const STAGES: &[Stage] = &[
     Stage {
         name: "packages",
-        does: "install libiio's stock clients and a C++ compiler if they are missing",
+        does: "install libiio's stock clients, a C++ compiler and C headers if they are missing",
         budget: |_| 180,
         part_of: None,
-        body: |job| packages::install(job, &[CLIENTS, PYTHON, COMPILER]),
+        body: |job| {
+            let clients = [CLIENTS, PYTHON, COMPILER, KERNEL_HEADERS, DRM_HEADERS];
+            packages::install(job, &clients)
+        },
     },
     Stage {
         name: "fetch",

@@ -1,4 +1,6 @@
-//! Debian packages the checks lean on: stock clients, a C++ compiler.
+//! Debian packages the checks lean on: stock clients, a C++ compiler, C headers.
+
+use std::path::Path;
 
 use anyhow::{Result, ensure};
 use xshell::cmd;
@@ -35,6 +37,22 @@ pub(crate) const PYTHON: Package = Package {
 pub(crate) const COMPILER: Package = Package {
     name: "g++",
     present: |_| on_path("c++"),
+};
+
+/// The kernel's headers of V4L2 and CEC, which our structs are held against.
+pub(crate) const KERNEL_HEADERS: Package = Package {
+    name: "linux-libc-dev",
+    present: |_| Path::new("/usr/include/linux/cec.h").exists(),
+};
+
+/// DRM's headers, which Debian leaves out of the kernel's.
+pub(crate) const DRM_HEADERS: Package = Package {
+    name: "libdrm-dev",
+    present: |_| {
+        ["/usr/include/drm/drm.h", "/usr/include/libdrm/drm.h"]
+            .iter()
+            .any(|header| Path::new(header).exists())
+    },
 };
 
 /// Brings in what is missing of `packages` where that is allowed.
