@@ -5,7 +5,7 @@ use lastfd_cec::raw::*;
 use lastfd_chrdev::{OpenFlags, open};
 use lastfd_model::Errno;
 
-use crate::rig::*;
+use lastfd_rigs::cec::*;
 
 #[test]
 fn addresses_are_claimed_by_polling_and_announced() {

@@ -9,7 +9,7 @@ use lastfd_model::Errno;
 use lastfd_sync::Cancel;
 use lastfd_sync::thread::JoinHandle;
 
-use crate::rig::*;
+use lastfd_rigs::cec::*;
 
 const REMOVAL: Duration = Duration::from_millis(200);
 const LONG: Duration = Duration::from_secs(3);

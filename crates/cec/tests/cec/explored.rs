@@ -7,7 +7,7 @@ use lastfd_model::raw::{Driver, *};
 use lastfd_model::{Errno, EventKind, System};
 use lastfd_sync::{Arc, Clock, Mutex, explore};
 
-use crate::rig::ioctl;
+use lastfd_rigs::cec::ioctl;
 
 /// One task sends and is told, or refused; one opens and closes; one
 /// unregisters. Whoever wins, the adapter is freed once, with the last of them.
@@ -33,7 +33,7 @@ fn unregister_against_transmit_against_close() {
     let adap = cec_allocate_adapter(&system, ops, None, "x", caps, 1).unwrap();
     cec_register_adapter(&adap, &device).unwrap();
     cec_s_phys_addr(&adap, 0x1000, false);
-    let mut las = crate::rig::player();
+    let mut las = lastfd_rigs::cec::player();
     las.log_addr_type[0] = CEC_LOG_ADDR_TYPE_UNREGISTERED;
     cec_s_log_addrs(&adap, Some(&las), true).unwrap();
 

@@ -7,7 +7,6 @@ mod kernel_traces;
 mod messages;
 mod modes;
 mod registration;
-mod rig;
 mod roll_back;
 mod typed;
 mod unplug_table;

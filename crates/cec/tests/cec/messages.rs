@@ -8,7 +8,7 @@ use lastfd_chrdev::{OpenFlags, PollMask, open};
 use lastfd_model::Errno;
 use lastfd_sync::Cancel;
 
-use crate::rig::*;
+use lastfd_rigs::cec::*;
 
 #[test]
 fn a_message_takes_its_time_and_tells_how_it_went() {

@@ -4,7 +4,7 @@ use lastfd_cec::abi::*;
 use lastfd_cec::raw::*;
 use lastfd_model::Errno;
 
-use crate::rig::*;
+use lastfd_rigs::cec::*;
 
 const FOLLOW: u32 = CEC_MODE_INITIATOR | CEC_MODE_FOLLOWER;
 

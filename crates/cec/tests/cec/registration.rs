@@ -300,7 +300,7 @@ fn a_driver_that_calls_back_from_inside_a_callback_is_told_of_the_deadlock() {
     };
     let adap = cec_allocate_adapter(&system, ops, None, "x", CEC_CAP_LOG_ADDRS, 1).unwrap();
     cec_register_adapter(&adap, &device).unwrap();
-    cec_s_log_addrs(&adap, Some(&crate::rig::player()), true).unwrap();
+    cec_s_log_addrs(&adap, Some(&lastfd_rigs::cec::player()), true).unwrap();
     assert_eq!(splats(&record)[0].0, SplatKind::Deadlock);
     cec_unregister_adapter(&adap);
     platform_device_unregister(&device);
@@ -309,7 +309,7 @@ fn a_driver_that_calls_back_from_inside_a_callback_is_told_of_the_deadlock() {
 
 #[test]
 fn the_status_is_there_while_the_adapter_is_registered() {
-    let rig = crate::rig::Rig::configured();
+    let rig = lastfd_rigs::cec::Rig::configured();
     let system = &rig.system;
     let status = String::from_utf8(debugfs_read(system, "cec/cec1/status").unwrap()).unwrap();
     assert_eq!(
@@ -317,12 +317,12 @@ fn the_status_is_there_while_the_adapter_is_registered() {
         "enabled: 1\nconfigured: 1\nconfiguring: 0\nphys_addr: 1.0.0.0\n\
          number of LAs: 1\nLA mask: 0x0010\npending transmits: 0\n"
     );
-    let file = rig.open(crate::rig::PLAYER);
+    let file = rig.open(lastfd_rigs::cec::PLAYER);
     rig.get_stuck();
     let task = {
         let file = file.clone();
-        let msg = crate::rig::ask(CEC_MSG_STANDBY, 0);
-        let send = move || crate::rig::send(&file, msg);
+        let msg = lastfd_rigs::cec::ask(CEC_MSG_STANDBY, 0);
+        let send = move || lastfd_rigs::cec::send(&file, msg);
         rig.clock.spawn("program", send).unwrap()
     };
     rig.clock.advance(core::time::Duration::from_millis(1));

@@ -8,7 +8,7 @@ use lastfd_chrdev::{Attempt, Call, OpenFile, OpenFlags, Process, open};
 use lastfd_model::Errno;
 use zerocopy::{FromBytes, IntoBytes};
 
-use crate::rig::*;
+use lastfd_rigs::cec::*;
 
 /// A program that makes one call with a struct, a step at a time.
 struct Step {

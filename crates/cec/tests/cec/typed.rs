@@ -62,15 +62,15 @@ fn an_adapter_goes_with_its_parents_driver_and_is_freed_with_its_last_file() {
     let driver = PlatformDriver::<Probe>::register(&system, "hdmi").unwrap();
     let device = PlatformDevice::register(&system, "hdmi", Arc::clone(&told)).unwrap();
     let file = open(&system, "/dev/cec0", OpenFlags::RDWR).unwrap();
-    let mut las = crate::rig::player();
+    let mut las = lastfd_rigs::cec::player();
     las.log_addr_type[0] = CEC_LOG_ADDR_TYPE_UNREGISTERED;
     las.primary_device_type[0] = CEC_OP_PRIM_DEVTYPE_SWITCH;
-    let las = crate::rig::ioctl(&file, CEC_ADAP_S_LOG_ADDRS, las).unwrap();
+    let las = lastfd_rigs::cec::ioctl(&file, CEC_ADAP_S_LOG_ADDRS, las).unwrap();
     assert_eq!(las.log_addr[0], CEC_LOG_ADDR_UNREGISTERED);
     device.unregister();
     assert_eq!(*told.lock(), ["on", "off"]);
     assert_eq!(
-        crate::rig::ioctl(&file, CEC_G_MODE, 0_u32),
+        lastfd_rigs::cec::ioctl(&file, CEC_G_MODE, 0_u32),
         Err(Errno::ENODEV)
     );
     drop(file);
@@ -133,7 +133,7 @@ fn a_driver_takes_messages_before_the_core() {
     let info = (Arc::clone(&told), Arc::clone(&cec));
     let device = PlatformDevice::register(&system, "hdmi", info).unwrap();
     let adap = cec.lock().take().unwrap();
-    let mut las = crate::rig::player();
+    let mut las = lastfd_rigs::cec::player();
     las.log_addr_type[0] = CEC_LOG_ADDR_TYPE_UNREGISTERED;
     lastfd_cec::raw::cec_s_phys_addr(&adap, 0x1000, true);
     lastfd_cec::raw::cec_s_log_addrs(&adap, Some(&las), true).unwrap();

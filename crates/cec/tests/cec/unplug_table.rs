@@ -10,7 +10,7 @@ use lastfd_chrdev::{
 use lastfd_model::raw::*;
 use lastfd_model::{Errno, EventKind, Result};
 
-use crate::rig::*;
+use lastfd_rigs::cec::*;
 
 /// Operation, before, after. An empty cell was not recorded.
 type Row = (&'static str, &'static str, &'static str);

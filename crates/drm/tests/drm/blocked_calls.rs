@@ -11,7 +11,7 @@ use lastfd_sync::thread::JoinHandle;
 use lastfd_sync::{Cancel, Ktime};
 use zerocopy::IntoBytes;
 
-use crate::card::{Card, FRAME, Removal, end, ioctl, wait_request};
+use lastfd_rigs::drm::{Card, FRAME, Removal, end, ioctl, wait_request};
 
 /// How long the recorded calls were watched after the removal.
 const WATCHED: Duration = Duration::from_secs(3);

@@ -14,7 +14,8 @@ use lastfd_model::raw::{
 use lastfd_model::{Errno, Result};
 use lastfd_sync::{Arc, Mutex};
 
-use crate::card::{Card, Log, Removal, display_driver, new_system};
+use lastfd_rigs::drm::{Card, Log, Removal, display_driver};
+use lastfd_rigs::new_system;
 
 /// The card's own ioctl that switches the picture on.
 const PICTURE: u32 = iowr::<u32>(b'd', DRM_COMMAND_BASE);
@@ -133,7 +134,7 @@ impl Display {
     }
 
     fn splats(&self) -> Vec<SplatKind> {
-        let splats = self.card.splats();
+        let splats = self.card.splat_kinds();
         splats.into_iter().map(|(kind, _)| kind).collect()
     }
 

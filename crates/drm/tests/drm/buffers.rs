@@ -6,7 +6,8 @@ use lastfd_drm::raw::*;
 use lastfd_model::{Errno, Result};
 use lastfd_sync::Arc;
 
-use crate::card::{Card, Removal, display_driver, dumb, ioctl, new_system};
+use lastfd_rigs::drm::{Card, Removal, display_driver, dumb, ioctl};
+use lastfd_rigs::new_system;
 
 fn create(file: &OpenFile, width: u32, height: u32, bpp: u32) -> Result<DrmModeCreateDumb> {
     let mut create = DrmModeCreateDumb {
@@ -163,7 +164,7 @@ fn an_exported_buffer_pins_the_device_without_any_file_of_it() {
     assert!(!card.dev().is_released());
     drop(mapping);
     assert!(card.dev().is_released());
-    assert!(card.pdev.is_released());
+    assert!(card.hardware.is_released());
     card.finish();
 }
 

@@ -8,7 +8,7 @@ use lastfd_drm::raw::*;
 use lastfd_model::Errno;
 use zerocopy::{FromBytes, IntoBytes};
 
-use crate::card::{Card, FRAME, Removal, ioctl, wait_request};
+use lastfd_rigs::drm::{Card, FRAME, Removal, ioctl, wait_request};
 
 /// Bytes of a vblank's event.
 const EVENT: usize = size_of::<DrmEventVblank>();

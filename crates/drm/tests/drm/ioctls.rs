@@ -6,7 +6,8 @@ use lastfd_chrdev::{OpenFile, OpenFlags, Process, UserMemory, open};
 use lastfd_drm::raw::*;
 use lastfd_model::{Errno, Result};
 
-use crate::card::{Card, Removal, display_driver, ioctl, new_system, path_of};
+use lastfd_rigs::drm::{Card, Removal, display_driver, ioctl, path_of};
+use lastfd_rigs::new_system;
 
 /// A driver's own ioctl: doubles what it is given.
 const DOUBLE: u32 = iowr::<u64>(b'd', DRM_COMMAND_BASE);
@@ -202,7 +203,7 @@ fn the_unique_name_is_there_once_a_version_was_set() {
     };
     assert_eq!(ioctl(&file, DRM_IOCTL_SET_VERSION, &mut version), Ok(0));
     assert_eq!(version.drm_dd_major, 1);
-    assert_eq!(unique(&file), &*card.pdev.name());
+    assert_eq!(unique(&file), &*card.hardware.name());
     version.drm_di_minor = 5;
     let newer = ioctl(&file, DRM_IOCTL_SET_VERSION, &mut version);
     assert_eq!(newer, Err(Errno::EINVAL));

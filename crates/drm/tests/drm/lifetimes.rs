@@ -6,19 +6,19 @@ use lastfd_drm::raw::*;
 use lastfd_model::raw::kref_read;
 use lastfd_model::{Errno, EventKind};
 
-use crate::card::{Card, Removal};
+use lastfd_rigs::drm::{Card, Removal};
 
 const GONE: [Option<u32>; 3] = [None, None, None];
 
 /// Names of the devices released so far, in order, as in the traces.
 fn released(card: &Card) -> Vec<&'static str> {
-    let (pdev, kdev) = (card.pdev.id(), card.kdev().id());
+    let (pdev, kdev) = (card.hardware.id(), card.kdev().id());
     let name = |id| match id {
         id if id == pdev => Some("pdev"),
         id if id == kdev => Some("kdev"),
         _ => None,
     };
-    card.events
+    card.record
         .events()
         .iter()
         .filter_map(|event| match &event.kind {
@@ -127,7 +127,7 @@ fn m6_a_driver_that_neither_unplugs_nor_unregisters_leaves_a_card_that_can_be_en
     let dev = drm_dev_get(&card.dev());
     card.remove();
     assert_eq!(drm_dev_kref_read(&dev), 1);
-    assert_eq!(kref_read(&card.pdev), 3);
+    assert_eq!(kref_read(&card.hardware), 3);
     assert!(drm_dev_enter(&dev).is_some());
     card.log.take();
     drm_dev_unplug(&dev);

@@ -3,7 +3,6 @@
 mod blocked_calls;
 mod bridges;
 mod buffers;
-mod card;
 mod events;
 mod ioctls;
 mod lifetimes;

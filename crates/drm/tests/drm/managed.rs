@@ -6,7 +6,8 @@ use lastfd_model::raw::{ActionKey, Device, root_device_register, root_device_unr
 use lastfd_model::{Errno, EventKind, Recording, System};
 use lastfd_sync::Arc;
 
-use crate::card::{Log, new_system, splats};
+use lastfd_rigs::drm::{Log, splats};
+use lastfd_rigs::new_system;
 
 struct Board {
     system: System,

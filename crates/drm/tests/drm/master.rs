@@ -6,7 +6,8 @@ use lastfd_drm::raw::*;
 use lastfd_model::{Errno, Result};
 use lastfd_sync::Arc;
 
-use crate::card::{Card, Log, Removal, display_driver, ioctl, new_system};
+use lastfd_rigs::drm::{Card, Log, Removal, display_driver, ioctl};
+use lastfd_rigs::new_system;
 
 fn bare(file: &OpenFile, cmd: u32) -> Result<i32> {
     file.ioctl(cmd, 0, &mut Process::new())

@@ -6,7 +6,8 @@ use lastfd_model::raw::{Device, root_device_register, root_device_unregister};
 use lastfd_model::{Errno, Recording, System};
 use lastfd_sync::Arc;
 
-use crate::card::{Card, Removal, display_driver, logging_driver, new_system, splats};
+use lastfd_rigs::drm::{Card, Removal, display_driver, logging_driver, splats};
+use lastfd_rigs::new_system;
 
 fn board() -> (System, Recording, Device) {
     let system = new_system();
@@ -48,7 +49,7 @@ fn a_put_too_many_while_a_file_is_open_frees_under_it() {
     assert!(card.dev().is_released());
     drop(file);
     assert!(
-        card.splats()
+        card.splat_kinds()
             .iter()
             .any(|(kind, _)| *kind == SplatKind::Refcount)
     );
@@ -126,7 +127,7 @@ fn a_device_that_is_put_while_it_is_registered_leaves_a_registered_node() {
 #[test]
 fn opening_its_own_node_from_open_would_hang_under_the_global_mutex() {
     let system = new_system();
-    let log = crate::card::Log::default();
+    let log = lastfd_rigs::drm::Log::default();
     let inner = system.clone();
     let path = std::sync::Arc::new(lastfd_sync::Mutex::new(None::<String>));
     let in_open = path.clone();
@@ -145,7 +146,7 @@ fn opening_its_own_node_from_open_would_hang_under_the_global_mutex() {
     let card = Card::of(system, driver, Removal::Unplug);
     *path.lock() = Some(card.path());
     let file = card.open();
-    let splats = card.splats();
+    let splats = card.splat_kinds();
     assert!(
         splats
             .iter()
@@ -170,7 +171,11 @@ fn callbacks_that_panic_end_their_call_and_nothing_else() {
     assert_eq!(opened.err(), Some(Errno::EIO));
     card.remove();
     assert!(card.dev().is_released());
-    assert!(card.pdev.is_released());
-    let kinds: Vec<SplatKind> = card.splats().into_iter().map(|(kind, _)| kind).collect();
+    assert!(card.hardware.is_released());
+    let kinds: Vec<SplatKind> = card
+        .splat_kinds()
+        .into_iter()
+        .map(|(kind, _)| kind)
+        .collect();
     assert_eq!(kinds, [SplatKind::Panic; 3]);
 }

@@ -14,9 +14,8 @@ use lastfd_sync::explore::{check_pct, check_random};
 use lastfd_sync::thread::JoinHandle;
 use zerocopy::IntoBytes;
 
-use crate::card::{
-    FRAME, Removal, display_driver, end, ioctl, new_system, path_of, splats, wait_request,
-};
+use lastfd_rigs::drm::{FRAME, Removal, display_driver, end, ioctl, path_of, splats, wait_request};
+use lastfd_rigs::new_system;
 
 const SEED: u64 = 0xd7a;
 const TOUCH: u32 = iowr::<u32>(b'd', DRM_COMMAND_BASE);

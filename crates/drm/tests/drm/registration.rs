@@ -6,9 +6,8 @@ use lastfd_model::raw::{kref_read, root_device_register, root_device_unregister}
 use lastfd_model::{Errno, EventKind};
 use lastfd_sync::Arc;
 
-use crate::card::{
-    Card, Log, Removal, display_driver, logging_driver, new_system, path_of, splats,
-};
+use lastfd_rigs::drm::{Card, Log, Removal, display_driver, logging_driver, path_of, splats};
+use lastfd_rigs::new_system;
 
 fn everything() -> DrmDriver {
     DrmDriver {
@@ -66,7 +65,7 @@ fn a_card_and_its_render_node_have_numbers_of_their_own() {
     let nodes = card.system.dev_nodes();
     let nodes: Vec<&str> = nodes.iter().map(|node| &*node.name).collect();
     assert_eq!(nodes, ["dri/card0", "dri/renderD128"]);
-    assert_eq!(card.kdev().parent(), Some(card.pdev.clone()));
+    assert_eq!(card.kdev().parent(), Some(card.hardware.clone()));
     assert_eq!(&*card.kdev().class().unwrap().name(), "drm");
     let devt = card.kdev().devt().unwrap();
     assert_eq!((devt.major, devt.minor), (DRM_MAJOR, 0));
@@ -169,7 +168,7 @@ fn a_device_may_be_unregistered_and_its_file_closed_from_different_ends() {
     assert!(drm_dev_enter(&card.dev()).is_some());
     let again = open(&card.system, &path, OpenFlags::RDWR);
     assert_eq!(again.err(), Some(Errno::ENOENT));
-    let gates = card.events.events();
+    let gates = card.record.events();
     let closed = gates
         .iter()
         .filter(|event| matches!(event.kind, EventKind::GateClosed { .. }));
@@ -192,7 +191,7 @@ fn an_open_file_is_told_as_its_nodes_though_all_nodes_have_one_number() {
         let mut held = ledger.iter().map(ToString::to_string);
         assert!(held.any(|line| line.contains(&path)), "{path}");
         drop(file);
-        let closed = card.events.events();
+        let closed = card.record.events();
         let mut closed = closed.iter().filter_map(|event| match &event.kind {
             EventKind::FileClosed { device, .. } => device.as_ref(),
             _ => None,

@@ -11,7 +11,8 @@ use lastfd_model::{Errno, Result, System, typed};
 use lastfd_sync::Arc;
 use lastfd_sync::atomic::{AtomicU32, Ordering};
 
-use crate::card::{FRAME, Log, ioctl, new_system, path_of, splats, wait_request};
+use lastfd_rigs::drm::{FRAME, Log, ioctl, path_of, splats, wait_request};
+use lastfd_rigs::new_system;
 
 struct Screen {
     log: Log,

@@ -11,7 +11,7 @@ use lastfd_drm::raw::*;
 use lastfd_model::raw::{AttrFile, attr_open};
 use lastfd_model::{Errno, Result};
 
-use crate::card::{Card, Removal, dumb, ioctl, wait_request};
+use lastfd_rigs::drm::{Card, Removal, dumb, ioctl, wait_request};
 
 /// An ioctl number of another subsystem.
 const FIONREAD: u32 = 0x541b;
@@ -375,7 +375,7 @@ fn each_call_answers_as_recorded(removal: Removal, column: usize) {
     assert_eq!(card.dev().open_count(), 1);
     drop(mapping);
     assert!(card.dev().is_released());
-    assert!(card.pdev.is_released());
+    assert!(card.hardware.is_released());
     card.finish();
 }
 
@@ -391,10 +391,10 @@ fn each_call_answers_as_recorded_after_an_unregister_alone() {
 
 #[test]
 fn a_second_card_gets_the_next_number_while_the_old_file_is_open() {
-    let system = crate::card::new_system();
+    let system = lastfd_rigs::new_system();
     let first = Card::of(
         system.clone(),
-        crate::card::display_driver(),
+        lastfd_rigs::drm::display_driver(),
         Removal::Unplug,
     );
     let file = first.open();

@@ -9,7 +9,8 @@ use lastfd_model::raw::{root_device_register, root_device_unregister};
 use lastfd_model::{Errno, EventKind};
 use lastfd_sync::{Arc, Ktime};
 
-use crate::card::{Card, FRAME, Removal, display_driver, ioctl, new_system, wait_request};
+use lastfd_rigs::drm::{Card, FRAME, Removal, display_driver, ioctl, wait_request};
+use lastfd_rigs::new_system;
 
 fn kinds(card: &Card) -> Vec<DrmEventKind> {
     let drm = |kind: &EventKind| match kind {
@@ -19,7 +20,7 @@ fn kinds(card: &Card) -> Vec<DrmEventKind> {
         }
         _ => None,
     };
-    card.events
+    card.record
         .events()
         .iter()
         .filter_map(|event| drm(&event.kind))
@@ -134,7 +135,7 @@ fn a_driver_that_leaves_its_vblanks_on_is_warned_about_at_the_last_put() {
     system.clock().advance(FRAME * 2);
     assert_eq!(drm_crtc_vblank_count(&crtc), 3);
     drm_dev_put(&dev);
-    let splats = crate::card::splats(&events.events());
+    let splats = lastfd_rigs::drm::splats(&events.events());
     assert_eq!(splats.len(), 1, "{splats:?}");
     assert!(splats[0].1.contains("are on while the device is released"));
     root_device_unregister(&root);

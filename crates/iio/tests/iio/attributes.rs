@@ -6,7 +6,7 @@ use lastfd_model::raw::{Attribute, attributes};
 use lastfd_model::{Errno, EventKind, Result};
 use lastfd_sync::{Arc, Mutex};
 
-use crate::rig::{Rig, answers, dummy, plain, voltage};
+use lastfd_rigs::iio::{Rig, answers, dummy, plain, voltage};
 
 fn paths(rig: &Rig) -> Vec<String> {
     let found = attributes(rig.iio().dev());

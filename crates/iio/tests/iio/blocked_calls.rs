@@ -8,7 +8,7 @@ use lastfd_iio::raw::*;
 use lastfd_model::Errno;
 use lastfd_sync::{Arc, Cancel, Ktime, Wake};
 
-use crate::rig::Rig;
+use lastfd_rigs::iio::Rig;
 
 const REMOVAL: Duration = Duration::from_millis(100);
 

@@ -9,7 +9,7 @@ use lastfd_model::raw::*;
 use lastfd_model::{Errno, Result};
 use lastfd_sync::{Arc, Mutex};
 
-use crate::rig::{Rig, dummy, plain, voltage};
+use lastfd_rigs::iio::{Rig, dummy, plain, voltage};
 
 /// A device whose driver fills a FIFO by itself.
 fn software(parent: &Device) -> Result<IioDev> {

@@ -6,7 +6,7 @@ use lastfd_model::raw::*;
 use lastfd_model::{Errno, Result, System};
 use lastfd_sync::Arc;
 
-use crate::rig::{Rig, answers, voltage};
+use lastfd_rigs::iio::{Rig, answers, voltage};
 
 /// A voltage channel that the data sheet calls `ds0`.
 fn ds0() -> ChannelSpec {

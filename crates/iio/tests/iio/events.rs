@@ -9,7 +9,7 @@ use lastfd_model::raw::*;
 use lastfd_model::{Errno, Result};
 use lastfd_sync::{Arc, Mutex};
 
-use crate::rig::{Rig, answers, plain, voltage};
+use lastfd_rigs::iio::{Rig, answers, plain, voltage};
 
 /// A device with events and no buffer.
 fn watcher(parent: &Device) -> Result<IioDev> {

@@ -10,7 +10,7 @@ use lastfd_model::{Errno, Result};
 use lastfd_sync::atomic::AtomicBool;
 use lastfd_sync::{Arc, explore, thread};
 
-use crate::rig::{Rig, dummy, plain, voltage};
+use lastfd_rigs::iio::{Rig, dummy, plain, voltage};
 
 const SCHEDULES: usize = 50;
 

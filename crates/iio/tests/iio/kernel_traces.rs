@@ -6,7 +6,7 @@ use lastfd_model::raw::*;
 use lastfd_model::{Errno, EventKind, Result};
 use lastfd_sync::{Arc, Mutex};
 
-use crate::rig::{Rig, answers, plain, voltage};
+use lastfd_rigs::iio::{Rig, answers, plain, voltage};
 
 type Log = Arc<Mutex<Vec<String>>>;
 

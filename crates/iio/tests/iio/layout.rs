@@ -5,8 +5,8 @@ use lastfd_iio::*;
 use lastfd_model::raw::*;
 use proptest::prelude::*;
 
-use crate::rig::{Rig, answers};
 use lastfd_iio::raw::*;
+use lastfd_rigs::iio::{Rig, answers};
 
 /// Storage bits of a channel, and how often it repeats.
 fn storage() -> impl Strategy<Value = (u8, u8)> {

@@ -9,6 +9,5 @@ mod explored;
 mod kernel_traces;
 mod layout;
 mod registration;
-mod rig;
 mod triggers;
 mod unplug_table;

@@ -7,7 +7,7 @@ use lastfd_model::raw::{kref_read, *};
 use lastfd_model::{Errno, Result};
 use lastfd_sync::Arc;
 
-use crate::rig::{Rig, dummy, plain, voltage};
+use lastfd_rigs::iio::{Rig, dummy, plain, voltage};
 
 type Change = fn(&IioDev);
 

@@ -10,7 +10,7 @@ use lastfd_model::raw::*;
 use lastfd_sync::Arc;
 use lastfd_sync::atomic::AtomicU32;
 
-use crate::rig::{Rig, answers, dummy};
+use lastfd_rigs::iio::{Rig, answers, dummy};
 
 #[test]
 fn a_trigger_is_chosen_by_name_and_left_by_any_other() {
@@ -228,7 +228,7 @@ fn a_whole_frequency_is_shown_whole_and_zero_stops_it() {
 #[test]
 fn a_consumer_that_is_not_done_holds_the_trigger_up() {
     let rig = Rig::new(|parent| {
-        let iio = crate::rig::plain(parent)?;
+        let iio = lastfd_rigs::iio::plain(parent)?;
         let calls = Arc::new(AtomicU32::new(0));
         iio.set_private(Arc::clone(&calls));
         devm_iio_triggered_buffer_setup(
@@ -319,7 +319,7 @@ fn a_third_consumer_gets_nothing_and_is_not_told() {
 #[test]
 fn a_handler_that_panics_costs_one_sample() {
     let rig = Rig::new(|parent| {
-        let iio = crate::rig::plain(parent)?;
+        let iio = lastfd_rigs::iio::plain(parent)?;
         let calls = AtomicU32::new(0);
         devm_iio_triggered_buffer_setup(
             parent,

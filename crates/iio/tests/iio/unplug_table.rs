@@ -11,7 +11,7 @@ use lastfd_iio::raw::*;
 use lastfd_model::raw::*;
 use lastfd_model::{Errno, Result};
 
-use crate::rig::Rig;
+use lastfd_rigs::iio::Rig;
 
 /// Which descriptor an operation is made on.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -11,7 +11,7 @@ use lastfd_sync::atomic::{AtomicU32, Ordering};
 use lastfd_sync::{Arc, Cancel, Ktime, Wake};
 use zerocopy::IntoBytes;
 
-use crate::rig::{
+use lastfd_rigs::v4l2::{
     Removal, Rig, buffer, ctrl, dqbuf, qbuf, reqbufs, set_ctrl, start, stream, subscribe,
 };
 

@@ -6,8 +6,8 @@ use lastfd_model::{Errno, Result};
 use lastfd_v4l2::raw::*;
 use zerocopy::{FromBytes, IntoBytes};
 
-use crate::camera::DISCONNECT;
-use crate::rig::{Rig, ctrl, ioctl, set_ctrl};
+use lastfd_rigs::v4l2::DISCONNECT;
+use lastfd_rigs::v4l2::{Rig, ctrl, ioctl, set_ctrl};
 
 /// The controls from `id` on, as a program walks over them.
 fn walk(file: &OpenFile, next: u32) -> Vec<(u32, String)> {

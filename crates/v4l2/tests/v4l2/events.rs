@@ -10,8 +10,8 @@ use lastfd_sync::Arc;
 use lastfd_v4l2::raw::*;
 use zerocopy::FromBytes;
 
-use crate::camera::Camera;
-use crate::rig::{Rig, dqevent, ioctl, set_ctrl, subscribe};
+use lastfd_rigs::v4l2::Camera;
+use lastfd_rigs::v4l2::{Rig, dqevent, ioctl, set_ctrl, subscribe};
 
 const B: u32 = V4L2_CID_BRIGHTNESS;
 

@@ -8,7 +8,7 @@ use lastfd_sync::{Cancel, explore, thread};
 use lastfd_v4l2::raw::QueueInfo;
 use zerocopy::IntoBytes;
 
-use crate::rig::{Removal, Rig, buffer, dqbuf, qbuf, reqbufs, start, stream};
+use lastfd_rigs::v4l2::{Removal, Rig, buffer, dqbuf, qbuf, reqbufs, start, stream};
 
 /// How long the others let a call get before they act, in switches between
 /// tasks.

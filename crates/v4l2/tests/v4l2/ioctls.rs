@@ -8,8 +8,8 @@ use lastfd_model::Errno;
 use lastfd_sync::Arc;
 use lastfd_v4l2::raw::*;
 
-use crate::camera::{Camera, FRAME};
-use crate::rig::{Rig, ioctl, reqbufs, set_ctrl};
+use lastfd_rigs::v4l2::{Camera, FRAME};
+use lastfd_rigs::v4l2::{Rig, ioctl, reqbufs, set_ctrl};
 
 #[test]
 fn a_camera_says_who_it_is() {

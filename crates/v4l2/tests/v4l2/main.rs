@@ -1,7 +1,6 @@
 //! The raw face, as drivers, programs and the removal of a device see it.
 
 mod blocked_calls;
-mod camera;
 mod controls;
 mod events;
 mod explored;
@@ -10,5 +9,4 @@ mod kernel_traces;
 mod queue;
 mod queue_property;
 mod registration;
-mod rig;
 mod unplug_table;

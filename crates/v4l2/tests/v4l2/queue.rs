@@ -10,8 +10,10 @@ use lastfd_sync::Arc;
 use lastfd_v4l2::raw::*;
 use zerocopy::{FromBytes, IntoBytes};
 
-use crate::camera::{Camera, FRAME, SIDE};
-use crate::rig::{Removal, Rig, buffer, dqbuf, ioctl, map, qbuf, querybuf, reqbufs, start, stream};
+use lastfd_rigs::v4l2::{Camera, FRAME, SIDE};
+use lastfd_rigs::v4l2::{
+    Removal, Rig, buffer, dqbuf, ioctl, map, qbuf, querybuf, reqbufs, start, stream,
+};
 
 fn nonblock(rig: &Rig) -> OpenFile {
     rig.open(OpenFlags::RDWR | OpenFlags::NONBLOCK).unwrap()

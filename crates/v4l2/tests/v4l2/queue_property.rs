@@ -10,8 +10,8 @@ use lastfd_v4l2::raw::*;
 use proptest::prelude::*;
 use zerocopy::IntoBytes;
 
-use crate::camera::Camera;
-use crate::rig::{Removal, Rig, buffer, dqbuf, ioctl, qbuf, reqbufs, stream};
+use lastfd_rigs::v4l2::Camera;
+use lastfd_rigs::v4l2::{Removal, Rig, buffer, dqbuf, ioctl, qbuf, reqbufs, stream};
 
 fn nonblock(rig: &Rig) -> OpenFile {
     rig.open(OpenFlags::RDWR | OpenFlags::NONBLOCK).unwrap()

@@ -10,8 +10,8 @@ use lastfd_sync::atomic::AtomicU32;
 use lastfd_sync::{Arc, Mutex};
 use lastfd_v4l2::raw::*;
 
-use crate::camera::Camera;
-use crate::rig::{Removal, Rig};
+use lastfd_rigs::v4l2::Camera;
+use lastfd_rigs::v4l2::{Removal, Rig};
 
 /// A video device with all that is mandatory.
 fn complete(v4l2: &V4l2Device) -> VideoDevice {

@@ -13,8 +13,8 @@ use lastfd_sync::{Arc, Mutex};
 
 use lastfd_v4l2::raw::*;
 
-use crate::camera::Camera;
-use crate::rig::{
+use lastfd_rigs::v4l2::Camera;
+use lastfd_rigs::v4l2::{
     Removal, Rig, buffer, ctrl, dqbuf, dqevent, ioctl, map, qbuf, reqbufs, set_ctrl, start, stream,
     subscribe,
 };

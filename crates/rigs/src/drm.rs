@@ -6,21 +6,19 @@ use lastfd_abi::drm::*;
 use lastfd_chrdev::{OpenFile, OpenFlags, open};
 use lastfd_drm::raw::*;
 use lastfd_model::event::SplatKind;
-use lastfd_model::raw::{
-    Action, Device, Driver, PlatformId, devm_add_action, driver_register, driver_unregister,
-    kref_read, platform_device_add, platform_device_alloc, platform_device_unregister,
-    platform_driver,
-};
-use lastfd_model::{Event, EventKind, Recording, Result, System};
-use lastfd_sync::{Arc, Clock, Mutex, Weak};
+use lastfd_model::raw::{Action, Device, PlatformId, devm_add_action, kref_read};
+use lastfd_model::{Event, EventKind, Result, System};
+use lastfd_sync::{Arc, Mutex, Weak};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
+use crate::{DriverSpec, Rig, new_system};
+
 /// One frame of the simulated CRTC.
-pub(crate) const FRAME: Duration = Duration::from_millis(20);
+pub const FRAME: Duration = Duration::from_millis(20);
 
 /// How the driver's remove ends its DRM device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Removal {
+pub enum Removal {
     /// As a driver for hardware that can go.
     Unplug,
     /// As vkms.
@@ -31,34 +29,45 @@ pub(crate) enum Removal {
 
 /// A log that callbacks write and tests read.
 #[derive(Clone, Default)]
-pub(crate) struct Log(Arc<Mutex<Vec<String>>>);
+pub struct Log(Arc<Mutex<Vec<String>>>);
 
 impl Log {
-    pub(crate) fn add(&self, line: impl Into<String>) {
+    /// Writes a line.
+    pub fn add(&self, line: impl Into<String>) {
         self.0.lock().push(line.into());
     }
 
-    pub(crate) fn take(&self) -> Vec<String> {
+    /// The lines so far, which are then forgotten.
+    pub fn take(&self) -> Vec<String> {
         core::mem::take(&mut *self.0.lock())
     }
 }
 
-/// What the probe made.
-type Made = Arc<Mutex<Option<DrmDevice>>>;
-
-pub(crate) struct Card {
-    pub(crate) system: System,
-    pub(crate) events: Recording,
-    pub(crate) log: Log,
-    pub(crate) pdev: Device,
-    driver: Driver,
-    made: Made,
+/// A [`Rig`] with a DRM device.
+pub struct Card {
+    rig: Rig<DrmDevice>,
+    /// What the callbacks wrote.
+    pub log: Log,
     /// Held by each device in memory.
     drm_driver: Weak<DrmDriver>,
 }
 
+impl core::ops::Deref for Card {
+    type Target = Rig<DrmDevice>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.rig
+    }
+}
+
+impl core::fmt::Debug for Card {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        self.rig.fmt(f)
+    }
+}
+
 /// The callbacks of the recorded module's driver.
-pub(crate) fn logging_driver(log: &Log) -> DrmDriver {
+pub fn logging_driver(log: &Log) -> DrmDriver {
     let on_device = |what: &'static str| -> OnDevice {
         let log = log.clone();
         Arc::new(move |_: &DrmDevice| log.add(what))
@@ -87,7 +96,7 @@ pub(crate) fn logging_driver(log: &Log) -> DrmDriver {
 }
 
 /// A driver with dumb buffers and a CRTC, as vkms has them.
-pub(crate) fn display_driver() -> DrmDriver {
+pub fn display_driver() -> DrmDriver {
     DrmDriver {
         name: "vkms".to_owned(),
         desc: "Virtual Kernel Mode Setting".to_owned(),
@@ -97,20 +106,13 @@ pub(crate) fn display_driver() -> DrmDriver {
     }
 }
 
-pub(crate) fn new_system() -> System {
-    System::builder()
-        .clock(Clock::simulated())
-        .ledger(true)
-        .build()
-}
-
 impl Card {
     /// As the recorded scenarios: managed resources before, between and after.
-    pub(crate) fn recorded(removal: Removal) -> Card {
+    pub fn recorded(removal: Removal) -> Card {
         let log = Log::default();
         let driver = logging_driver(&log);
         let probe_log = log.clone();
-        Card::probed(new_system(), driver, log, removal, move |dev, parent| {
+        let card = Card::probed(&new_system(), driver, log, removal, move |dev, parent| {
             let action = |name: &'static str| {
                 let log = probe_log.clone();
                 Action::new(move || log.add(format!("devm-action {name}")))
@@ -136,16 +138,25 @@ impl Card {
                 }
             }
             Ok(())
-        })
+        });
+        card.expect("a new System has room for it")
     }
 
     /// A display with a CRTC that is on.
-    pub(crate) fn display(removal: Removal) -> Card {
+    pub fn display(removal: Removal) -> Card {
         Card::of(new_system(), display_driver(), removal)
     }
 
     /// A display of this driver, in this System.
-    pub(crate) fn of(system: System, driver: DrmDriver, removal: Removal) -> Card {
+    pub fn of(system: System, driver: DrmDriver, removal: Removal) -> Card {
+        Card::on(&system, driver, removal).expect("the System has room for it")
+    }
+
+    /// As [`of`](Card::of).
+    ///
+    /// # Errors
+    /// What [`plug`](Rig::plug) gives.
+    pub fn on(system: &System, driver: DrmDriver, removal: Removal) -> Result<Card> {
         Card::probed(system, driver, Log::default(), removal, |dev, _| {
             let Some(dev) = dev else { return Ok(()) };
             if dev.has(Features::MODESET) {
@@ -159,121 +170,110 @@ impl Card {
 
     /// `more` runs in probe, before and after the DRM device is made.
     fn probed(
-        system: System,
+        system: &System,
         driver: DrmDriver,
         log: Log,
         removal: Removal,
         more: impl Fn(Option<&DrmDevice>, &Device) -> Result + Send + Sync + 'static,
-    ) -> Card {
-        let events = system.record();
-        let made = Made::default();
-        let bus_driver = platform_driver(&system, "lf-m");
+    ) -> Result<Card> {
         let drm_driver = Arc::new(driver);
         let weak_driver = Arc::downgrade(&drm_driver);
-        let (in_probe, in_remove) = (made.clone(), made.clone());
-        bus_driver.set_probe(move |device| {
-            more(None, device)?;
-            let dev = devm_drm_dev_alloc(device, &drm_driver)?;
-            *in_probe.lock() = Some(dev.clone());
-            more(Some(&dev), device)
-        });
-        let remove_log = log.clone();
-        bus_driver.set_remove(move |_| {
-            let dev = in_remove.lock().clone().expect("the probe made a device");
-            remove_log.add("remove enter");
-            end(&dev, removal);
-            remove_log.add("remove leave");
-        });
-        driver_register(&bus_driver).unwrap();
-        let pdev = platform_device_alloc(&system, "lf-m", PlatformId::Auto).unwrap();
-        platform_device_add(&pdev).unwrap();
-        Card {
-            system,
-            events,
+        let made: Arc<Mutex<Option<DrmDevice>>> = Arc::default();
+        let (in_remove, remove_log) = (Arc::clone(&made), log.clone());
+        let spec = DriverSpec {
+            name: "lf-m",
+            id: PlatformId::Auto,
+            probe: Box::new(move |device: &Device| {
+                more(None, device)?;
+                let dev = devm_drm_dev_alloc(device, &drm_driver)?;
+                more(Some(&dev), device)?;
+                *made.lock() = Some(dev.clone());
+                Ok(dev)
+            }),
+            remove: Some(Box::new(move |_: &Device| {
+                let dev = in_remove.lock().take().expect("the probe made a device");
+                remove_log.add("remove enter");
+                end(&dev, removal);
+                remove_log.add("remove leave");
+            })),
+        };
+        let rig = Rig::plug(system, spec)?;
+        Ok(Card {
+            rig,
             log,
-            pdev,
-            driver: bus_driver,
-            made,
             drm_driver: weak_driver,
-        }
+        })
     }
 
-    pub(crate) fn dev(&self) -> DrmDevice {
-        self.made.lock().clone().expect("the probe made a device")
+    /// The DRM device its latest probe made.
+    pub fn dev(&self) -> DrmDevice {
+        self.made().expect("the probe made a device")
     }
 
-    pub(crate) fn kdev(&self) -> Device {
-        self.dev().primary().unwrap().kdev().clone()
+    /// The device of the card's node.
+    pub fn kdev(&self) -> Device {
+        let dev = self.dev();
+        let primary = dev.primary().expect("every DRM device has one");
+        primary.kdev().clone()
     }
 
     /// The path of the card's node.
-    pub(crate) fn path(&self) -> String {
+    pub fn path(&self) -> String {
         path_of(&self.system, &self.kdev()).expect("the card has a node")
     }
 
-    pub(crate) fn open(&self) -> OpenFile {
-        self.open_with(OpenFlags::RDWR).unwrap()
+    /// Opens the card's node.
+    pub fn open(&self) -> OpenFile {
+        self.open_with(OpenFlags::RDWR)
+            .expect("a card that is there can be opened")
     }
 
-    pub(crate) fn open_with(&self, flags: OpenFlags) -> Result<OpenFile> {
+    /// Opens the card's node.
+    ///
+    /// # Errors
+    /// As `open(2)`.
+    pub fn open_with(&self, flags: OpenFlags) -> Result<OpenFile> {
         open(&self.system, &self.path(), flags)
     }
 
     /// Removes the hardware: the driver's remove runs.
-    pub(crate) fn remove(&self) {
-        platform_device_unregister(&self.pdev);
+    pub fn remove(&self) {
+        self.unplug();
     }
 
-    /// drm, pdev and kdev, as the traces print them; `None` is released.
-    pub(crate) fn refs(&self) -> [Option<u32>; 3] {
+    /// References of the DRM device, the hardware and the node, as the traces
+    /// print them; `None` is released.
+    pub fn refs(&self) -> [Option<u32>; 3] {
         let count = |device: &Device| (!device.is_released()).then(|| kref_read(device));
         let dev = self.dev();
         [
             (!dev.is_released()).then(|| drm_dev_kref_read(&dev)),
-            count(&self.pdev),
+            count(&self.hardware),
             count(&self.kdev()),
         ]
     }
 
-    pub(crate) fn splats(&self) -> Vec<(SplatKind, String)> {
-        splats(&self.events.events())
+    /// What a kernel would have printed a stack trace for, with its kind.
+    pub fn splat_kinds(&self) -> Vec<(SplatKind, String)> {
+        splats(&self.record.events())
     }
 
     /// Ends everything, and tells what was not clean.
-    pub(crate) fn finish(self) {
-        driver_unregister(&self.driver);
-        assert_eq!(self.splats(), []);
-        let left: Vec<String> = self
-            .system
-            .ledger()
-            .iter()
-            .map(ToString::to_string)
-            .collect();
-        assert_eq!(left, [] as [String; 0]);
+    pub fn finish(self) {
+        assert_eq!(self.splats(), [] as [String; 0]);
         let Card {
-            system,
-            events,
+            rig,
             log,
-            pdev,
-            driver,
-            made,
             drm_driver,
         } = self;
-        drop((driver, made, pdev, log));
-        drop(system);
+        drop(log);
+        assert_eq!(rig.finish(), [] as [String; 0]);
         assert_eq!(drm_driver.strong_count(), 0, "a device is left in memory");
-        let leaks: Vec<String> = events
-            .events()
-            .iter()
-            .filter(|event| matches!(event.kind, EventKind::Leak { .. }))
-            .map(|event| event.kind.to_string())
-            .collect();
-        assert_eq!(leaks, [] as [String; 0]);
     }
 }
 
 /// What a driver's remove does.
-pub(crate) fn end(dev: &DrmDevice, removal: Removal) {
+pub fn end(dev: &DrmDevice, removal: Removal) {
     match removal {
         Removal::Unplug => drm_dev_unplug(dev),
         Removal::Unregister => drm_dev_unregister(dev),
@@ -282,13 +282,15 @@ pub(crate) fn end(dev: &DrmDevice, removal: Removal) {
     drm_atomic_helper_shutdown(dev);
 }
 
-pub(crate) fn path_of(system: &System, kdev: &Device) -> Option<String> {
+/// The path of the node of a device, while it has one.
+pub fn path_of(system: &System, kdev: &Device) -> Option<String> {
     let nodes = system.dev_nodes();
     let node = nodes.iter().find(|node| node.device == *kdev)?;
     Some(format!("/dev/{}", node.name))
 }
 
-pub(crate) fn splats(events: &[Event]) -> Vec<(SplatKind, String)> {
+/// What a kernel would have printed a stack trace for.
+pub fn splats(events: &[Event]) -> Vec<(SplatKind, String)> {
     events
         .iter()
         .filter_map(|event| match &event.kind {
@@ -299,7 +301,7 @@ pub(crate) fn splats(events: &[Event]) -> Vec<(SplatKind, String)> {
 }
 
 /// An ioctl on a struct, which it may change.
-pub(crate) fn ioctl<T: FromBytes + IntoBytes + Immutable>(
+pub fn ioctl<T: FromBytes + IntoBytes + Immutable>(
     file: &OpenFile,
     cmd: u32,
     arg: &mut T,
@@ -308,7 +310,7 @@ pub(crate) fn ioctl<T: FromBytes + IntoBytes + Immutable>(
 }
 
 /// A dumb buffer of 64 by 64 pixels: its handle and its offset for mmap.
-pub(crate) fn dumb(file: &OpenFile) -> Result<(u32, u64, u64)> {
+pub fn dumb(file: &OpenFile) -> Result<(u32, u64, u64)> {
     let mut create = DrmModeCreateDumb {
         width: 64,
         height: 64,
@@ -325,7 +327,7 @@ pub(crate) fn dumb(file: &OpenFile) -> Result<(u32, u64, u64)> {
 }
 
 /// A request to wait for, or get an event of, a vblank.
-pub(crate) fn wait_request(type_: u32, sequence: u32) -> DrmWaitVblankReply {
+pub fn wait_request(type_: u32, sequence: u32) -> DrmWaitVblankReply {
     DrmWaitVblankReply {
         type_,
         sequence,

@@ -15,28 +15,31 @@ use lastfd_sync::{Arc, Mutex, OnceLock, Weak};
 use lastfd_v4l2::raw::*;
 
 /// Pixels of a line, and lines.
-pub(crate) const SIDE: u32 = 64;
+pub const SIDE: u32 = 64;
 /// Bytes of a frame.
-pub(crate) const FRAME: usize = (SIDE * SIDE) as usize;
+pub const FRAME: usize = (SIDE * SIDE) as usize;
 /// The control that disconnects.
-pub(crate) const DISCONNECT: u32 = V4L2_CID_BASE + 0x1000;
+pub const DISCONNECT: u32 = V4L2_CID_BASE + 0x1000;
 
 /// What makes the frames.
-pub(crate) struct Frames {
-    pub(crate) active: Mutex<VecDeque<Vb2Buffer>>,
+pub struct Frames {
+    /// The buffers the hardware may fill, in order.
+    pub active: Mutex<VecDeque<Vb2Buffer>>,
     next: AtomicU32,
     /// No frame ever comes.
     silent: bool,
     period: Duration,
     timer: OnceLock<Timer>,
     /// The next start fails, and gives the buffers back or not.
-    pub(crate) fail_start: Mutex<Option<bool>>,
-    pub(crate) fail_prepare: AtomicBool,
+    pub fail_start: Mutex<Option<bool>>,
+    /// The next buf_prepare fails.
+    pub fail_prepare: AtomicBool,
     /// The next stop keeps the buffers.
-    pub(crate) keep_at_stop: AtomicBool,
+    pub keep_at_stop: AtomicBool,
     /// Calls of buf_finish, by buffer.
-    pub(crate) finished: AtomicU32,
-    pub(crate) prepared: AtomicU32,
+    pub finished: AtomicU32,
+    /// Calls of buf_prepare that succeeded.
+    pub prepared: AtomicU32,
     /// The control took the camera away (`dev->disconnect_error`).
     disconnected: AtomicBool,
     /// A frame is being made; the stop waits for it.
@@ -74,7 +77,7 @@ impl Frames {
     }
 
     /// Fills the first buffer there is.
-    pub(crate) fn produce(&self) {
+    pub fn produce(&self) {
         let _making = self.making.lock();
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let buffer = self.active.lock().pop_front();
@@ -177,12 +180,17 @@ impl CtrlOps for Disconnect {
 
 /// One camera, from probe to remove.
 #[derive(Clone)]
-pub(crate) struct Camera {
-    pub(crate) v4l2: V4l2Device,
-    pub(crate) vdev: VideoDevice,
-    pub(crate) queue: Vb2Queue,
-    pub(crate) frames: Arc<Frames>,
-    pub(crate) ctrls: CtrlHandler,
+pub struct Camera {
+    /// What the driver has once.
+    pub v4l2: V4l2Device,
+    /// The node.
+    pub vdev: VideoDevice,
+    /// Its buffers.
+    pub queue: Vb2Queue,
+    /// What makes the frames.
+    pub frames: Arc<Frames>,
+    /// Its controls.
+    pub ctrls: CtrlHandler,
 }
 
 fn pix() -> V4l2PixFormat {
@@ -256,13 +264,13 @@ fn ioctl_ops() -> V4l2IoctlOps {
 
 impl Camera {
     /// Probes: a frame every `period`, or none ever.
-    pub(crate) fn probe(parent: &Device, period: Option<Duration>) -> Result<Camera> {
+    pub fn probe(parent: &Device, period: Option<Duration>) -> Result<Camera> {
         Camera::probe_with(parent, period, |_| {})
     }
 
     /// As [`Camera::probe`]; `change` sees the video device before it is
     /// registered.
-    pub(crate) fn probe_with(
+    pub fn probe_with(
         parent: &Device,
         period: Option<Duration>,
         change: impl FnOnce(&VideoDevice),
@@ -358,7 +366,7 @@ impl Camera {
     }
 
     /// What vivid's remove does.
-    pub(crate) fn remove(parent: &Device) {
+    pub fn remove(parent: &Device) {
         let data = dev_get_drvdata(parent).and_then(|data| data.downcast::<Camera>().ok());
         let Some(camera) = data else {
             return;
