@@ -20,6 +20,7 @@ mod kunit_resource;
 mod matrix;
 pub mod on_top;
 mod uevent_devm;
+mod unplug;
 
 use lastfd_kunit::Suite;
 
@@ -38,5 +39,9 @@ pub fn all() -> Vec<Suite> {
         iio_gts::iio_gain_time_scale(),
         matrix::matrix(),
         matrix::matrix_before_6_6(),
+        unplug::unplug_iio(),
+        unplug::unplug_drm(),
+        unplug::unplug_v4l2(),
+        unplug::unplug_cec(),
     ]
 }

@@ -1,7 +1,6 @@
 //! The raw face, as drivers, programs and the removal of an adapter see it.
 
 mod addresses;
-mod blocked_calls;
 mod explored;
 mod kernel_traces;
 mod messages;
@@ -9,4 +8,3 @@ mod modes;
 mod registration;
 mod roll_back;
 mod typed;
-mod unplug_table;

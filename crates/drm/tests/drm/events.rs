@@ -49,23 +49,6 @@ fn readiness(file: &OpenFile) -> PollMask {
 }
 
 #[test]
-fn queued_events_survive_both_ways_of_removal() {
-    for removal in [Removal::Unplug, Removal::Unregister] {
-        let card = Card::display(removal);
-        let file = card.open();
-        send(&card, 7);
-        card.remove();
-        assert_eq!(readiness(&file), PollMask::IN | PollMask::RDNORM);
-        assert_eq!(read(&file, 64), [7]);
-        assert_eq!(readiness(&file), PollMask::NONE);
-        file.set_flags(OpenFlags::NONBLOCK).unwrap();
-        assert_eq!(file.read(&mut [0; 64]), Err(Errno::EAGAIN));
-        drop(file);
-        card.finish();
-    }
-}
-
-#[test]
 fn a_read_gives_whole_events_in_order_and_nothing_if_the_first_does_not_fit() {
     let card = Card::display(Removal::Unplug);
     let file = card.open();

@@ -7,7 +7,8 @@ use lastfd_drm::DrmEventKind;
 use lastfd_drm::raw::*;
 use lastfd_model::raw::{root_device_register, root_device_unregister};
 use lastfd_model::{Errno, EventKind};
-use lastfd_sync::{Arc, Ktime};
+use lastfd_sync::{Arc, Cancel, Ktime};
+use zerocopy::IntoBytes;
 
 use lastfd_rigs::drm::{Card, FRAME, Removal, display_driver, ioctl, wait_request};
 use lastfd_rigs::new_system;
@@ -152,6 +153,31 @@ fn a_crtc_that_is_off_refuses_until_it_is_on_again() {
     drm_crtc_vblank_off(&crtc);
     drm_crtc_vblank_on(&crtc);
     assert!(wait(&file, _DRM_VBLANK_RELATIVE, 1).is_ok());
+    drop(file);
+    card.remove();
+    card.finish();
+}
+
+#[test]
+fn a_signal_ends_a_wait_for_a_vblank() {
+    let card = Card::display(Removal::Unplug);
+    let file = card.open();
+    let signal = Cancel::new();
+    let (of_task, until) = (file.clone(), signal.clone());
+    let task = card.clock.spawn("program", move || {
+        let mut program = lastfd_chrdev::Process::new();
+        let wait = wait_request(_DRM_VBLANK_RELATIVE, 100);
+        let arg = program.map(wait.as_bytes().to_vec());
+        of_task.ioctl_with(DRM_IOCTL_WAIT_VBLANK, arg, &mut program, &until)
+    });
+    let task = task.unwrap();
+    card.clock.advance(FRAME);
+    assert!(!task.is_finished());
+    signal.cancel();
+    assert_eq!(task.join().unwrap(), Err(Errno::EINTR));
+    // Nobody uses vblanks any more: they stop after a while.
+    card.clock.run_until_idle();
+    assert!(card.clock.now() < Ktime::default().after(Duration::from_secs(6)));
     drop(file);
     card.remove();
     card.finish();

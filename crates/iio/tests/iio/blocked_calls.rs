@@ -1,12 +1,10 @@
-//! Calls that sleep while the device is removed, as recorded from Linux 6.12:
-//! readers are told, pollers are not woken.
+//! Calls that sleep: what wakes them, and what becomes of a reply that nobody
+//! took. What a removal does to them is shown by the suite `unplug-iio`.
 
 use core::time::Duration;
 
-use lastfd_chrdev::{Attempt, OpenFile, OpenFlags, PollMask, PollTable, Process};
+use lastfd_chrdev::{Attempt, OpenFile, OpenFlags, PollMask, Process};
 use lastfd_iio::raw::*;
-use lastfd_model::Errno;
-use lastfd_sync::{Arc, Cancel, Ktime, Wake};
 
 use lastfd_rigs::iio::Rig;
 
@@ -30,92 +28,6 @@ fn held(get: Get) -> (Rig, OpenFile, OpenFile) {
     let chrdev = rig.open(OpenFlags::RDWR).unwrap();
     let file = get(&chrdev);
     (rig, chrdev, file)
-}
-
-#[test]
-fn a_blocked_read_gets_enodev_at_once() {
-    for (name, get) in DESCRIPTORS {
-        let (rig, _chrdev, file) = held(*get);
-        let task = rig
-            .clock
-            .spawn("reader", move || file.read(&mut [0; 64]))
-            .unwrap();
-        rig.clock.advance(REMOVAL);
-        let before = rig.clock.now();
-        rig.unplug();
-        assert_eq!(task.join().unwrap(), Err(Errno::ENODEV), "{name}");
-        assert_eq!(rig.clock.now(), before, "{name}: woken by the removal");
-    }
-}
-
-#[test]
-fn a_blocked_poll_is_not_woken() {
-    for (name, get) in DESCRIPTORS {
-        let (rig, _chrdev, file) = held(*get);
-        let timeout = Duration::from_secs(3);
-        let clock = rig.clock.clone();
-        let task = rig
-            .clock
-            .spawn("poller", move || {
-                let found = file.poll(PollMask::IN | PollMask::PRI, Some(timeout));
-                (found, clock.now())
-            })
-            .unwrap();
-        rig.clock.advance(REMOVAL);
-        rig.unplug();
-        let (found, ended) = task.join().unwrap();
-        assert_eq!(found, PollMask::NONE, "{name}: no error, no hang-up");
-        assert_eq!(ended, Ktime(0).after(timeout), "{name}: it slept its time");
-    }
-}
-
-#[test]
-fn only_a_signal_ends_a_poll_without_timeout() {
-    let (rig, _chrdev, file) = held(DESCRIPTORS[0].1);
-    let signal = Cancel::new();
-    let cancel = signal.clone();
-    let task = rig
-        .clock
-        .spawn("poller", move || {
-            file.poll_with(PollMask::IN, None, &cancel)
-        })
-        .unwrap();
-    rig.clock.advance(REMOVAL);
-    rig.unplug();
-    rig.clock.advance(Duration::from_secs(3));
-    assert!(!task.is_finished(), "removal woke it");
-    signal.cancel();
-    assert_eq!(task.join().unwrap(), Err(Errno::EINTR));
-}
-
-struct Nobody;
-
-impl Wake for Nobody {
-    fn wake(&self) {}
-}
-
-#[test]
-fn epoll_finds_nothing_to_report_when_the_queue_is_woken() {
-    // The kernel wakes the queue; epoll then asks the file, which has nothing.
-    let (rig, _chrdev, file) = held(DESCRIPTORS[0].1);
-    let mut table = PollTable::new(PollMask::IN);
-    assert!(file.try_poll(&mut table).is_empty());
-    let queue = Arc::clone(&table.queues()[0]);
-    let _entry = queue.add(Arc::new(Nobody));
-    rig.unplug();
-    assert!(rig.story().contains(&"iio:device0: 1 woken".to_owned()));
-    assert!(file.try_poll(&mut PollTable::now()).is_empty());
-}
-
-#[test]
-fn removal_does_not_wait_for_who_holds_a_file() {
-    let (rig, chrdev, file) = held(DESCRIPTORS[1].1);
-    let before = rig.clock.now();
-    rig.unplug();
-    assert_eq!(rig.clock.now(), before);
-    assert!(rig.hardware.is_released());
-    drop((chrdev, file));
-    assert!(rig.iio().dev().is_released());
 }
 
 #[test]

@@ -10,4 +10,3 @@ mod kernel_traces;
 mod layout;
 mod registration;
 mod triggers;
-mod unplug_table;

@@ -71,12 +71,9 @@ impl Row {
         self.shown.split(' ').find_map(|test| self.wrong_test(test))
     }
 
-    /// `PATH::NAME`, and `[ROW]` where the test's table calls the row otherwise.
+    /// `PATH::NAME`. A recorded call is a parameter of the case, which takes the
+    /// calls of this kind of descriptor from the rows.
     fn wrong_test(&self, test: &str) -> Option<String> {
-        let (test, row) = match test.split_once('[') {
-            Some((test, row)) => (test, row.trim_end_matches(']').replace('_', " ")),
-            None => (test, self.operation.clone()),
-        };
         let Some((path, name)) = test.split_once("::") else {
             return Some(format!("{test} is not PATH::NAME"));
         };
@@ -84,8 +81,9 @@ impl Row {
         if !named::shows(&path, name) {
             return Some(format!("there is no test {test}"));
         }
-        let tabled = self.part != "call" || text_of(&path).contains(&format!("\"{row}\""));
-        (!tabled).then(|| format!("{test} has no row {row:?}"))
+        let params = format!("{name}.params(calls(\"{}\"))", self.kind);
+        let run = self.part != "call" || text_of(&path).contains(&params);
+        (!run).then(|| format!("{test} does not run the calls of {}", self.kind))
     }
 }
 
