@@ -84,9 +84,14 @@ fn is_build_line(line: &str) -> bool {
 fn without_places(checkout: &Checkout, text: &str) -> String {
     let target = checkout.target.display().to_string();
     let root = checkout.root.display().to_string();
-    text.replace(&target, "target")
+    let text = text
+        .replace(&target, "target")
         .replace(&format!("{root}/"), "")
-        .replace(&root, ".")
+        .replace(&root, ".");
+    match std::env::var("HOME") {
+        Ok(home) if home.len() > 1 => text.replace(&home, "~"),
+        _ => text,
+    }
 }
 
 #[cfg(test)]

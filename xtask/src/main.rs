@@ -17,6 +17,7 @@ mod checks;
 mod counts;
 mod evidence;
 mod fuzz;
+mod kunit;
 mod packages;
 mod plan;
 mod sanitizer;

@@ -1,4 +1,4 @@
-//! Debian packages the checks lean on: stock clients, a C++ compiler, C headers.
+//! Debian packages the checks lean on: stock clients, a C++ compiler, C headers, a parser.
 
 use std::path::Path;
 
@@ -54,6 +54,15 @@ pub(crate) const DRM_HEADERS: Package = Package {
             .any(|header| Path::new(header).exists())
     },
 };
+
+/// The kernel's source, of which the parser of KTAP is used.
+pub(crate) const KERNEL_SOURCE: Package = Package {
+    name: "linux-source-6.12",
+    present: |_| Path::new(KERNEL_SOURCE_ARCHIVE).exists(),
+};
+
+/// What that package brings.
+pub(crate) const KERNEL_SOURCE_ARCHIVE: &str = "/usr/src/linux-source-6.12.tar.xz";
 
 /// Brings in what is missing of `packages` where that is allowed.
 pub(crate) fn install(job: &mut Job<'_>, packages: &[Package]) -> Result<Done> {

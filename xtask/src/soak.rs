@@ -7,7 +7,7 @@ use crate::counts::Runner;
 use crate::plan::{Done, Job, Stage};
 use crate::sanitizer;
 use crate::step::{Interrupted, Step};
-use crate::{evidence, fuzz};
+use crate::{evidence, fuzz, kunit};
 
 /// Crates with `unsafe` that tests can run.
 const UNSAFE_CRATES: [(&str, &[&str]); 2] = [
@@ -52,6 +52,13 @@ pub(crate) const STAGES: &[Stage] = &[
         budget: |_| 3600,
         part_of: None,
         body: |job| kept(job, "properties", properties),
+    },
+    Stage {
+        name: "kunit",
+        does: "our KTAP before the kernel's own parser, its totals beside ours",
+        budget: |_| 900,
+        part_of: None,
+        body: |job| kept(job, "kunit", kunit::parse),
     },
     Stage {
         name: "cycles",
