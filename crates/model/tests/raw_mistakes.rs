@@ -88,3 +88,15 @@ fn g34_a_second_unregister_is_told_and_underflows_no_count() {
     assert_eq!(splats(&events), [SplatKind::Warn, SplatKind::Refcount]);
     assert_eq!(kref_read(&device), 0);
 }
+
+#[test]
+fn a_driver_unregistered_after_its_system_ended_has_no_devices_left() {
+    let system = System::new();
+    let driver = platform_driver(&system, "sensor");
+    driver_register(&driver).unwrap();
+    platform_device_register(&system, "sensor", PlatformId::None).unwrap();
+    assert_eq!(driver.devices().len(), 1);
+    drop(system);
+    driver_unregister(&driver);
+    assert!(driver.devices().is_empty());
+}

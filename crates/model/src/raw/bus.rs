@@ -279,6 +279,11 @@ impl Bus {
     pub(crate) fn dissolve(&self) {
         self.0.devices.dissolve();
         let drivers = core::mem::take(&mut *self.0.drivers.lock());
+        for driver in drivers.values() {
+            // Its devices were dissolved: nobody else would take them off.
+            let devices = core::mem::take(&mut *driver.list().lock());
+            drop(devices);
+        }
         drop(drivers);
         let notifiers = core::mem::replace(&mut *self.0.notifiers.lock(), Arc::from([]));
         drop(notifiers);
