@@ -208,6 +208,13 @@ impl System {
         }
     }
 
+    /// The devices that have a directory in sysfs, oldest first.
+    pub fn devices(&self) -> Vec<Device> {
+        let mut devices = self.core.live_devices();
+        devices.retain(Device::has_directory);
+        devices
+    }
+
     /// Emits an event. The closure runs only if somebody listens.
     ///
     /// Call it with no lock held that a listener or another task could need.

@@ -78,6 +78,55 @@ pub fn debugfs_list(system: &System, directory: &str) -> Vec<Arc<str>> {
         .collect()
 }
 
+/// The paths of all files, in order.
+pub fn debugfs_paths(system: &System) -> Vec<Arc<str>> {
+    let files = system.core.registry.debugfs.lock();
+    files.keys().cloned().collect()
+}
+
+/// An open file. Once the file is removed every operation gives `EIO`.
+pub struct DebugfsHandle(Arc<DebugfsFile>);
+
+impl core::fmt::Debug for DebugfsHandle {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "DebugfsHandle({:?})", self.0.attribute)
+    }
+}
+
+/// Opens a file. `ENOENT` if there is none.
+pub fn debugfs_open(system: &System, path: &str) -> Result<DebugfsHandle> {
+    find(system, path).map(DebugfsHandle)
+}
+
+impl DebugfsHandle {
+    /// Its permission bits.
+    pub fn mode(&self) -> u16 {
+        self.0.attribute.mode()
+    }
+
+    /// What the file shows. `EIO` once it is removed, `EACCES` if nobody may
+    /// read.
+    pub fn read(&self) -> Result<Vec<u8>> {
+        let file = &self.0;
+        if !file.attribute.may_read() {
+            return Err(Errno::EACCES);
+        }
+        let _inside = file.active.enter().ok_or(Errno::EIO)?;
+        file.attribute.run_show(&file.device.system(), &file.device)
+    }
+
+    /// Gives the file something to store. Errors as [`read`](Self::read).
+    pub fn write(&self, data: &[u8]) -> Result<usize> {
+        let file = &self.0;
+        if !file.attribute.may_write() {
+            return Err(Errno::EACCES);
+        }
+        let _inside = file.active.enter().ok_or(Errno::EIO)?;
+        file.attribute
+            .run_store(&file.device.system(), &file.device, data)
+    }
+}
+
 fn find(system: &System, path: &str) -> Result<Arc<DebugfsFile>> {
     let files = system.core.registry.debugfs.lock();
     files.get(path).cloned().ok_or(Errno::ENOENT)
@@ -86,20 +135,10 @@ fn find(system: &System, path: &str) -> Result<Arc<DebugfsFile>> {
 /// Opens a file and reads it once. `ENOENT` if there is none, `EIO` once it is
 /// removed.
 pub fn debugfs_read(system: &System, path: &str) -> Result<Vec<u8>> {
-    let file = find(system, path)?;
-    if !file.attribute.may_read() {
-        return Err(Errno::EACCES);
-    }
-    let _inside = file.active.enter().ok_or(Errno::EIO)?;
-    file.attribute.run_show(system, &file.device)
+    debugfs_open(system, path)?.read()
 }
 
 /// Opens a file and writes it once. Errors as [`debugfs_read`].
 pub fn debugfs_write(system: &System, path: &str, data: &[u8]) -> Result<usize> {
-    let file = find(system, path)?;
-    if !file.attribute.may_write() {
-        return Err(Errno::EACCES);
-    }
-    let _inside = file.active.enter().ok_or(Errno::EIO)?;
-    file.attribute.run_store(system, &file.device, data)
+    debugfs_open(system, path)?.write(data)
 }

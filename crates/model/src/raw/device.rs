@@ -159,8 +159,8 @@ pub(crate) struct DeviceState {
 }
 
 /// The directory a device's own directory was made in.
-#[derive(Clone, PartialEq)]
-pub(crate) enum Directory {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Directory {
     /// The top of `/sys/devices`.
     Top,
     /// `/sys/devices/virtual/CLASS`.
@@ -270,6 +270,13 @@ impl Device {
     /// (fs/kernfs/dir.c deactivates the whole subtree).
     pub fn has_directory(&self) -> bool {
         self.state().has_directory
+    }
+
+    /// The directory its own directory is in. None before `device_add` and
+    /// after `device_del`, and once an ancestor's directory went.
+    pub fn directory(&self) -> Option<Directory> {
+        let state = self.state();
+        state.in_directory.clone().filter(|_| state.has_directory)
     }
 
     /// Its path below `/sys`, as `DEVPATH` in uevents.

@@ -39,12 +39,16 @@ pub use class::{Class, ClassSpec, class_create, class_destroy, class_register};
 pub use dd::{
     device_attach, device_driver_attach, device_release_driver, device_reprobe, driver_attach,
 };
-pub use debugfs::{debugfs_create_file, debugfs_list, debugfs_read, debugfs_remove, debugfs_write};
+pub use debugfs::{
+    DebugfsHandle, debugfs_create_file, debugfs_list, debugfs_open, debugfs_paths, debugfs_read,
+    debugfs_remove, debugfs_write,
+};
 pub use device::{
-    DevT, Device, DeviceSpec, DeviceType, DriverData, Release, dev_get_drvdata, dev_get_platdata,
-    dev_name, dev_set_devt, dev_set_drvdata, dev_set_groups, dev_set_name, dev_set_parent,
-    dev_set_platdata, dev_set_release, dev_set_type, device_initialize, device_is_registered,
-    device_lock, get_device, get_device_for, kref_read, no_release, put_device, put_device_for,
+    DevT, Device, DeviceSpec, DeviceType, Directory, DriverData, Release, dev_get_drvdata,
+    dev_get_platdata, dev_name, dev_set_devt, dev_set_drvdata, dev_set_groups, dev_set_name,
+    dev_set_parent, dev_set_platdata, dev_set_release, dev_set_type, device_initialize,
+    device_is_registered, device_lock, get_device, get_device_for, kref_read, no_release,
+    put_device, put_device_for,
 };
 pub use devres::{
     Action, ActionKey, Devres, ReleaseId, devm_add_action, devm_add_action_or_reset,

@@ -67,6 +67,11 @@ impl Attribute {
         &self.name
     }
 
+    /// Its permission bits.
+    pub fn mode(&self) -> u16 {
+        self.mode
+    }
+
     pub(crate) fn may_read(&self) -> bool {
         self.mode & 0o444 != 0
     }
@@ -447,6 +452,17 @@ pub fn attr_open(device: &Device, path: &str) -> Result<AttrFile> {
 }
 
 impl AttrFile {
+    /// Its permission bits.
+    pub fn mode(&self) -> u16 {
+        self.node.attribute.mode
+    }
+
+    /// Whether it is still there; once it is not, every operation gives
+    /// `ENODEV`.
+    pub fn is_there(&self) -> bool {
+        !self.node.active.is_shut()
+    }
+
     /// Runs the attribute's show and gives its bytes. `ENODEV` once it is
     /// removed, `EACCES` if the mode does not let anybody read.
     pub fn read(&self) -> Result<Vec<u8>> {
