@@ -35,6 +35,7 @@ pub mod resource;
 mod rules;
 mod system;
 pub mod typed;
+mod workqueue;
 
 pub use errno::{Errno, Result};
 pub use event::{DeviceRef, Event, EventKind, FileRef, FrameworkEvent, Listener, Snapshot};

@@ -15,8 +15,9 @@ use crate::event::{
     DeviceRef, DeviceState, Event, EventKind, Hub, Listener, Recorder, Snapshot, SplatKind,
 };
 use crate::ledger::{Books, LedgerEntry, LedgerLine, Place};
-use crate::raw::{Device, Registry};
+use crate::raw::{DeferredProbe, Device, DeviceLinks, Registry};
 use crate::rules::Rules;
+use crate::workqueue::Workqueue;
 
 /// One isolated world of devices: its buses, devices, nodes, clock, rules,
 /// events and ledger.
@@ -57,6 +58,10 @@ pub(crate) struct Core {
     pub(crate) hub: Hub,
     pub(crate) books: Arc<Books>,
     pub(crate) registry: Registry,
+    pub(crate) deferred: DeferredProbe,
+    pub(crate) links: DeviceLinks,
+    /// What the driver core itself puts off.
+    pub(crate) work: Workqueue,
     next_id: AtomicU64,
     /// Allocations until one fails; 0 is never (`current->fail_nth`).
     fail_nth: AtomicU32,
@@ -73,6 +78,7 @@ pub struct Builder {
     rules: Rules,
     clock: Option<Clock>,
     ledger: bool,
+    work_on_wait: bool,
 }
 
 impl Builder {
@@ -97,6 +103,15 @@ impl Builder {
         self
     }
 
+    /// Whether what the driver core puts off (deferred probes, letting go of the
+    /// ends of a link) is left until a task waits for it, as on a machine with one
+    /// processor, and done by that task. Unless told, a thread does it at once.
+    #[must_use]
+    pub fn work_on_wait(mut self, on: bool) -> Self {
+        self.work_on_wait = on;
+        self
+    }
+
     /// Makes the System.
     pub fn build(self) -> System {
         let core = Arc::new(Core {
@@ -105,13 +120,18 @@ impl Builder {
             hub: Hub::default(),
             books: Arc::new(Books::default()),
             registry: Registry::default(),
+            deferred: DeferredProbe::default(),
+            links: DeviceLinks::default(),
+            work: Workqueue::on_wait(self.work_on_wait),
             next_id: AtomicU64::new(1),
             fail_nth: AtomicU32::new(0),
             extensions: Mutex::new(BTreeMap::new()),
             waits: Cancel::new(),
             live: Mutex::new(BTreeMap::new()),
         });
-        crate::raw::platform_bus_init(&System::from_core(&core));
+        let system = System::from_core(&core);
+        crate::raw::devlink_class_init(&system);
+        crate::raw::platform_bus_init(&system);
         if self.ledger {
             core.books.switch_on();
         }
@@ -265,6 +285,13 @@ impl System {
         &self.core.waits
     }
 
+    /// Waits until what the driver core put off is done: deferred probes, letting
+    /// go of the ends of links that went. Ends early when [`waits`](System::waits)
+    /// is cancelled.
+    pub fn settle(&self) {
+        self.core.work.flush(&self.core.clock, &self.core.waits);
+    }
+
     /// Whether the ledger is kept.
     pub fn ledger_is_on(&self) -> bool {
         self.core.books.is_on()
@@ -351,6 +378,10 @@ impl Core {
         });
     }
 
+    pub(crate) fn waits(&self) -> &Cancel {
+        &self.waits
+    }
+
     pub(crate) fn unique(&self) -> u64 {
         self.next_id.fetch_add(1, Ordering::Relaxed)
     }
@@ -424,6 +455,8 @@ impl Core {
 
     /// Reports what outlived the System, and breaks the cycles that keep it.
     fn shut_down(&self) {
+        crate::raw::end_deferred_probes(self);
+        self.work.flush(&self.clock, &self.waits);
         let own = self.registry.own_devices();
         let left = self.live_devices();
         for device in &left {
@@ -451,6 +484,7 @@ impl Core {
         }
         let live = core::mem::take(&mut *self.live.lock());
         drop(live);
+        self.links.dissolve();
         self.registry.clear();
         let extensions = core::mem::take(&mut *self.extensions.lock());
         drop(extensions);

@@ -10,6 +10,8 @@ use lastfd_sync::Arc;
 use super::bus::{self, BusNotify};
 use super::class::Class;
 use super::device::{Device, device_lock};
+use super::deferred::driver_deferred_probe_del;
+use super::device_link::device_links_purge;
 use super::devres::devres_release_all;
 use super::sysfs::AttributeGroup;
 use super::uevent::{UeventAction, kobject_uevent};
@@ -173,6 +175,8 @@ pub fn device_del(device: &Device) {
     // Drains whoever is inside a show or store.
     sysfs::remove_own_attributes(device);
     bus::bus_remove_device(device);
+    driver_deferred_probe_del(device);
+    device_links_purge(device);
     // A device that was never bound had nobody to release what was added to
     // it; since 6.6 that is done here. It may have to be done again in
     // device_release.
@@ -317,6 +321,7 @@ pub(crate) fn take_off_everything(device: &Device) {
         let gone = driver.list().lock().remove(&key);
         drop(gone);
     }
+    driver_deferred_probe_del(device);
     devtmpfs::delete_node(device);
     kobject::kobject_del(device);
     if let Some(parent) = parent {

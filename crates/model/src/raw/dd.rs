@@ -5,9 +5,18 @@
 use core::panic::Location;
 
 use super::bus::{Bus, BusNotify};
+use super::deferred::{
+    self, driver_deferred_probe_add, driver_deferred_probe_del, driver_deferred_probe_trigger,
+};
 use super::device::{Device, device_lock};
 use super::devres::devres_release_all;
 use super::driver::Driver;
+use super::link_states::{
+    WouldHang, device_links_busy, device_links_check_suppliers, device_links_driver_bound,
+    device_links_driver_cleanup, device_links_force_bind, device_links_no_driver,
+    device_links_unbind_consumers,
+};
+use super::mutex::KernelGuard;
 use super::uevent::{UeventAction, kobject_uevent};
 use crate::errno::{Errno, Result};
 use crate::event::EventKind;
@@ -29,10 +38,14 @@ impl NotBound {
 }
 
 /// driver_bound. The device lock is held.
+#[track_caller]
 fn driver_bound(device: &Device, driver: &Driver) {
     let key = device.core().unique();
     device.state().on_driver = Some(key);
     driver.list().lock().insert(key, device.clone());
+    device_links_driver_bound(device);
+    driver_deferred_probe_del(device);
+    driver_deferred_probe_trigger(device.core());
     driver.bus().notify(BusNotify::BoundDriver, device);
     kobject_uevent(device, UeventAction::Bind, Vec::new());
 }
@@ -108,7 +121,15 @@ fn device_unbind_cleanup(device: &Device) {
 }
 
 /// really_probe. The device lock is held.
+///
+/// A device with managed resources keeps the marks that its links got: the kernel
+/// does not take them back.
+#[track_caller]
 fn really_probe(device: &Device, driver: &Driver) -> core::result::Result<(), NotBound> {
+    if deferred::probing_is_blocked(device.core()) {
+        return Err(NotBound::Refused(Errno::EPROBE_DEFER));
+    }
+    device_links_check_suppliers(device).map_err(NotBound::Refused)?;
     if !device.inner().devres.lock().is_empty() {
         device.core().message(
             Some(device.device_ref()),
@@ -134,19 +155,39 @@ fn really_probe(device: &Device, driver: &Driver) -> core::result::Result<(), No
 
 /// The probe_failed label of really_probe: remove is not called, and what the
 /// probe added is released.
+#[track_caller]
 fn probe_failed(device: &Device, bus: &Bus, errno: Errno) -> NotBound {
     bus.notify(BusNotify::DriverNotBound, device);
+    device_links_no_driver(device);
     device_unbind_cleanup(device);
-    if errno == Errno::EPROBE_DEFER {
-        return NotBound::Refused(errno);
-    }
     NotBound::Probe(errno)
 }
 
-/// __driver_probe_device: the checks before a probe. The device lock is held.
+/// driver_probe_device: a probe that says "not yet" is tried again later. The
+/// device lock is held.
+#[track_caller]
 fn driver_probe_device(device: &Device, driver: &Driver) -> core::result::Result<(), NotBound> {
+    let core = device.core();
+    let triggers = deferred::trigger_count(core);
+    let result = probe_now(device, driver);
+    if let Err(not) = &result
+        && not.errno() == Errno::EPROBE_DEFER
     {
-        let state = device.state();
+        driver_deferred_probe_add(device);
+        // What it waited for may have come during the probe.
+        if triggers != deferred::trigger_count(core) && !deferred::probing_is_blocked(core) {
+            driver_deferred_probe_trigger(core);
+        }
+    }
+    result
+}
+
+/// __driver_probe_device: the checks before a probe. The device lock is held.
+#[track_caller]
+fn probe_now(device: &Device, driver: &Driver) -> core::result::Result<(), NotBound> {
+    let _under_way = deferred::probing(device.core());
+    {
+        let mut state = device.state();
         if state.dead || !state.in_sysfs {
             return Err(NotBound::Refused(Errno::ENODEV));
         }
@@ -156,6 +197,8 @@ fn driver_probe_device(device: &Device, driver: &Driver) -> core::result::Result
         if !state.ready_to_probe {
             return Err(NotBound::Refused(Errno::EPROBE_DEFER));
         }
+        // Not before: device_add itself probes what is not ready yet.
+        state.can_match = true;
     }
     really_probe(device, driver)
 }
@@ -164,7 +207,8 @@ fn driver_probe_device(device: &Device, driver: &Driver) -> core::result::Result
 /// is bound now, 0 if no driver would have it.
 ///
 /// `EBUSY` if the device has managed resources though no driver is bound;
-/// `EPROBE_DEFER` if a driver is not ready yet.
+/// `EPROBE_DEFER` if a supplier it is linked to is not bound, or the bus cannot tell
+/// yet. A probe that says so lets the next driver try.
 pub fn device_attach(device: &Device) -> Result<i32> {
     let _lock = device_lock(device);
     let (dead, driver, bound, bus) = {
@@ -185,6 +229,7 @@ pub fn device_attach(device: &Device) -> Result<i32> {
         }
         // device_bind_driver for a driver that a bus chose beforehand.
         driver.bus().notify(BusNotify::BindDriver, device);
+        device_links_force_bind(device);
         driver_bound(device, &driver);
         return Ok(1);
     }
@@ -194,7 +239,10 @@ pub fn device_attach(device: &Device) -> Result<i32> {
     // __device_attach_driver for each driver of the bus.
     let tried = bus.each_driver(|driver| match bus.matches(device, driver) {
         Ok(false) => None,
-        Err(errno) => Some(Err(errno)),
+        Err(errno) => {
+            match_deferred(device, errno);
+            Some(Err(errno))
+        }
         Ok(true) => match driver_probe_device(device, driver) {
             Ok(()) => Some(Ok(1)),
             Err(NotBound::Probe(_)) => None,
@@ -204,16 +252,28 @@ pub fn device_attach(device: &Device) -> Result<i32> {
     tried.unwrap_or(Ok(0))
 }
 
+/// A bus that cannot tell yet is asked again later.
+fn match_deferred(device: &Device, errno: Errno) {
+    if errno == Errno::EPROBE_DEFER {
+        device.state().can_match = true;
+        driver_deferred_probe_add(device);
+    }
+}
+
 /// Tries the driver on every device of its bus (`driver_attach`). Probes that
 /// fail do not fail it.
 pub fn driver_attach(driver: &Driver) -> Result {
     let bus = driver.bus().clone();
     // __driver_attach for each device of the bus.
     bus.each_device(|device| {
-        if let Ok(true) = bus.matches(device, driver) {
-            let _lock = device_lock(device);
-            // Whatever is wrong with this device, the others get their turn.
-            let _ = driver_probe_device(device, driver);
+        match bus.matches(device, driver) {
+            Ok(true) => {
+                let _lock = device_lock(device);
+                // Whatever is wrong with this device, the others get their turn.
+                let _ = driver_probe_device(device, driver);
+            }
+            Ok(false) => {}
+            Err(errno) => match_deferred(device, errno),
         }
         None::<()>
     });
@@ -227,7 +287,7 @@ pub fn driver_attach(driver: &Driver) -> Result {
 /// driver is bound, `ENODEV` if the device is gone.
 pub fn device_driver_attach(driver: &Driver, device: &Device) -> Result {
     let _lock = device_lock(device);
-    match driver_probe_device(device, driver).map_err(|not| not.errno()) {
+    match probe_now(device, driver).map_err(|not| not.errno()) {
         Err(Errno::EPROBE_DEFER) => Err(Errno::EAGAIN),
         result => result,
     }
@@ -235,32 +295,58 @@ pub fn device_driver_attach(driver: &Driver, device: &Device) -> Result {
 
 /// Unbinds the device's driver, if it has one (`device_release_driver`).
 ///
-/// From the driver's own remove a kernel hangs; here it is a splat and nothing
-/// is done.
+/// Consumers that are linked to it and bound are unbound before it.
+///
+/// From the driver's own remove, or from the probe of a consumer, a kernel hangs;
+/// here it is a splat and nothing is done.
 #[track_caller]
 pub fn device_release_driver(device: &Device) {
-    let lock = device_lock(device);
-    if lock.is_held() {
-        release_driver_locked(device);
-    }
+    // A splat has said so.
+    let _ = release_driver(device);
 }
 
-/// __device_release_driver. The device lock is held.
+/// device_release_driver_internal.
 #[track_caller]
-fn release_driver_locked(device: &Device) {
+pub(crate) fn release_driver(device: &Device) -> core::result::Result<(), WouldHang> {
+    let lock = device_lock(device);
+    if !lock.is_held() {
+        return Err(WouldHang);
+    }
+    release_driver_locked(device, lock)
+}
+
+/// __device_release_driver. The device lock is held; consumers are unbound without
+/// it.
+#[track_caller]
+fn release_driver_locked<'a>(
+    device: &'a Device,
+    mut lock: KernelGuard<'a>,
+) -> core::result::Result<(), WouldHang> {
     let Some(driver) = device.driver() else {
-        return;
+        return Ok(());
     };
+    while device_links_busy(device) {
+        drop(lock);
+        device_links_unbind_consumers(device)?;
+        lock = device_lock(device);
+        // Another task may have unbound it meanwhile.
+        if device.driver().as_ref() != Some(&driver) {
+            return Ok(());
+        }
+    }
     let bus = driver.bus();
     // driver_sysfs_remove has nothing to remove here.
     bus.notify(BusNotify::UnbindDriver, device);
     device_remove(device, &driver);
     device_unbind_cleanup(device);
+    device_links_driver_cleanup(device);
     let key = device.state().on_driver.take();
     let gone = key.and_then(|key| driver.list().lock().remove(&key));
     drop(gone);
     bus.notify(BusNotify::UnboundDriver, device);
     kobject_uevent(device, UeventAction::Unbind, Vec::new());
+    drop(lock);
+    Ok(())
 }
 
 /// Unbinds all devices of a driver, last bound first (driver_detach).
@@ -278,15 +364,16 @@ pub(crate) fn driver_detach(driver: &Driver) {
             return;
         };
         device.tell_taken(count, Holder::Call, Location::caller());
-        let deadlocked = {
-            let lock = device_lock(&device);
-            if lock.is_held() && device.driver().as_ref() == Some(driver) {
-                release_driver_locked(&device);
-            }
-            !lock.is_held()
+        let lock = device_lock(&device);
+        let unbound = if !lock.is_held() {
+            Err(WouldHang)
+        } else if device.driver().as_ref() == Some(driver) {
+            release_driver_locked(&device, lock)
+        } else {
+            Ok(())
         };
         device.put_for(Holder::Call);
-        if deadlocked {
+        if unbound.is_err() {
             // A kernel hangs here; the splat has said so.
             return;
         }

@@ -8,7 +8,7 @@ use core::fmt;
 use core::panic::Location;
 use core::sync::atomic::Ordering;
 
-use lastfd_sync::atomic::{AtomicBool, AtomicU32};
+use lastfd_sync::atomic::{AtomicBool, AtomicU8, AtomicU32};
 use lastfd_sync::{Arc, Mutex, MutexGuard};
 use rustc_hash::FxHashSet;
 
@@ -119,6 +119,8 @@ pub(crate) struct DeviceInner {
     pub(crate) attributes: Mutex<AttributeDirectory>,
     /// p->klist_children.
     pub(crate) children: Klist,
+    /// links.status, changed under the lock of the links.
+    pub(crate) driver_presence: AtomicU8,
     state: Mutex<DeviceState>,
 }
 
@@ -145,6 +147,8 @@ pub(crate) struct DeviceState {
     pub(crate) dead: bool,
     /// p->ready_to_probe.
     pub(crate) ready_to_probe: bool,
+    /// A driver matched it once.
+    pub(crate) can_match: bool,
     /// On the parent's, bus's, class's and driver's lists: the key there.
     pub(crate) on_parent: Option<u64>,
     pub(crate) on_bus: Option<u64>,
@@ -466,6 +470,7 @@ pub fn device_initialize(system: &System, spec: DeviceSpec) -> Device {
         devres: Mutex::new(DevresList::default()),
         attributes: Mutex::new(AttributeDirectory::default()),
         children: Klist::new(Holder::ParentList),
+        driver_presence: AtomicU8::new(0),
         state: Mutex::new(DeviceState {
             name: spec.name.map(Arc::from),
             parent: spec.parent,
@@ -483,6 +488,7 @@ pub fn device_initialize(system: &System, spec: DeviceSpec) -> Device {
             has_directory: false,
             dead: false,
             ready_to_probe: false,
+            can_match: false,
             on_parent: None,
             on_bus: None,
             on_class: None,

@@ -11,7 +11,9 @@ mod class;
 mod core;
 mod dd;
 mod debugfs;
+mod deferred;
 mod device;
+mod device_link;
 mod devres;
 mod devres_group;
 mod devres_memory;
@@ -19,6 +21,7 @@ mod devtmpfs;
 mod driver;
 mod klist;
 mod kobject;
+mod link_states;
 mod memory;
 mod mutex;
 mod platform;
@@ -43,6 +46,10 @@ pub use debugfs::{
     DebugfsHandle, debugfs_create_file, debugfs_list, debugfs_open, debugfs_paths, debugfs_read,
     debugfs_remove, debugfs_write,
 };
+pub(crate) use deferred::DeferredProbe;
+pub use deferred::{
+    device_block_probing, device_unblock_probing, devices_deferred, wait_for_device_probe,
+};
 pub use device::{
     DevT, Device, DeviceSpec, DeviceType, Directory, DriverData, Release, dev_get_drvdata,
     dev_get_platdata, dev_name, dev_set_devt, dev_set_drvdata, dev_set_groups, dev_set_name,
@@ -50,6 +57,12 @@ pub use device::{
     device_is_registered, device_lock, get_device, get_device_for, kref_read, no_release,
     put_device, put_device_for,
 };
+pub use device_link::{
+    DeviceLink, LinkFlags, LinkState, device_link_add, device_link_del, device_link_remove,
+    device_link_wait_removal, links_to_consumers, links_to_suppliers,
+};
+pub(crate) use device_link::{DeviceLinks, devlink_class_init};
+pub(crate) use deferred::end as end_deferred_probes;
 pub use devres::{
     Action, ActionKey, Devres, ReleaseId, devm_add_action, devm_add_action_or_reset,
     devm_is_action_added, devm_release_action, devm_remove_action, devres_add, devres_alloc,

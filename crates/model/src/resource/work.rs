@@ -1,104 +1,22 @@
-//! Delayed work, and the workqueue it runs on.
+//! Delayed work.
 //!
 //! Follows `kernel/workqueue.c`.
 
 use core::fmt;
-use core::sync::atomic::Ordering;
 use core::time::Duration;
-use std::collections::VecDeque;
 
-use lastfd_sync::atomic::AtomicU64;
-use lastfd_sync::thread::{self, JoinHandle, TaskId};
+use lastfd_sync::thread::{self, TaskId};
 use lastfd_sync::{Arc, Mutex, TimerHandle, WaitQueue, wait_event};
 
 use super::{Resource, Tracker};
 use crate::event::{ResourceKind, ResourceStep, SplatKind};
 use crate::raw::Device;
 use crate::system::System;
+use crate::workqueue::Workqueue;
 
-/// `system_wq`: one worker for the System, started with the first work and
-/// ended with the System.
+/// `system_wq`: what the System's drivers queue.
 #[derive(Default)]
-pub(crate) struct Workqueue {
-    shared: Arc<Shared>,
-    worker: Mutex<Option<JoinHandle<()>>>,
-}
-
-#[derive(Default)]
-struct Shared {
-    queue: Mutex<Queue>,
-    changed: WaitQueue,
-    /// The worker's task number; 0 before it runs.
-    task: AtomicU64,
-}
-
-#[derive(Default)]
-struct Queue {
-    works: VecDeque<(DelayedWork, u64)>,
-    ended: bool,
-}
-
-impl Workqueue {
-    fn push(&self, system: &System, work: DelayedWork, generation: u64) {
-        self.shared.queue.lock().works.push_back((work, generation));
-        {
-            let mut worker = self.worker.lock();
-            if worker.is_none() {
-                let shared = Arc::clone(&self.shared);
-                let clock = system.clock().clone();
-                let work_on = {
-                    let clock = clock.clone();
-                    move || {
-                        shared.task.store(thread::current().0, Ordering::Relaxed);
-                        while let Some((work, generation)) = shared.next(&clock) {
-                            work.run(generation);
-                        }
-                    }
-                };
-                match clock.spawn("kworker", work_on) {
-                    Ok(handle) => *worker = Some(handle),
-                    Err(error) => system
-                        .core
-                        .message(None, format!("no thread for the workqueue: {error}")),
-                }
-            }
-        }
-        self.shared.changed.wake_all();
-    }
-}
-
-impl Shared {
-    fn next(&self, clock: &lastfd_sync::Clock) -> Option<(DelayedWork, u64)> {
-        let take = || {
-            let mut queue = self.queue.lock();
-            match queue.works.pop_front() {
-                Some(work) => Some(Some(work)),
-                None => queue.ended.then_some(None),
-            }
-        };
-        wait_event(&[&self.changed], clock, None, None, take)
-            .expect("a wait with neither deadline nor cancel ends only by its condition")
-    }
-}
-
-impl Drop for Workqueue {
-    fn drop(&mut self) {
-        let left = {
-            let mut queue = self.shared.queue.lock();
-            queue.ended = true;
-            core::mem::take(&mut queue.works)
-        };
-        drop(left);
-        self.shared.changed.wake_all();
-        if let Some(worker) = self.worker.lock().take() {
-            // The last handle of the System may go inside a work; then the
-            // worker ends by itself right after.
-            if self.shared.task.load(Ordering::Relaxed) != thread::current().0 {
-                let _ = worker.join();
-            }
-        }
-    }
-}
+pub(crate) struct SystemWorkqueue(Workqueue);
 
 /// Work that runs later, on a thread, and may sleep (`struct delayed_work`).
 /// Clones are one work.
@@ -187,8 +105,11 @@ impl DelayedWork {
             state.timer = None;
         }
         let system = self.0.tracker.system();
-        let workqueue = system.extension::<Workqueue>();
-        workqueue.push(&system, self.clone(), generation);
+        let workqueue = system.extension::<SystemWorkqueue>();
+        let work = self.clone();
+        workqueue
+            .0
+            .push(&system, Box::new(move || work.run(generation)));
     }
 
     fn run(&self, generation: u64) {
