@@ -113,6 +113,7 @@ fn is_noise(kind: &EventKind) -> bool {
         DeviceInitialized { .. }
         | Notify { .. }
         | Uevent { .. }
+        | KobjectUevent { .. }
         | Match { .. }
         | RemoveEnd { .. }
         | DevresAdded { .. }

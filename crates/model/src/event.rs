@@ -319,6 +319,33 @@ pub enum EventKind {
         /// Bytes taken, or the error.
         result: Result<usize, Errno>,
     },
+    /// A show callback of a bus's or a driver's attribute ran.
+    FileShown {
+        /// The path of the bus or driver below `/sys`.
+        kobject: Arc<str>,
+        /// The attribute's name.
+        attribute: Arc<str>,
+        /// Bytes shown, or the error.
+        result: Result<usize, Errno>,
+    },
+    /// A store callback of a bus's or a driver's attribute ran.
+    FileStored {
+        /// The path of the bus or driver below `/sys`.
+        kobject: Arc<str>,
+        /// The attribute's name.
+        attribute: Arc<str>,
+        /// Bytes taken, or the error.
+        result: Result<usize, Errno>,
+    },
+    /// A uevent of a bus or a driver, which are no devices.
+    KobjectUevent {
+        /// Its path below `/sys`.
+        kobject: Arc<str>,
+        /// The action.
+        action: UeventAction,
+        /// The environment, `KEY`, `value`, in the kernel's order.
+        env: Arc<[(String, String)]>,
+    },
     /// A device node appeared.
     NodeCreated {
         /// The device.
@@ -441,6 +468,7 @@ impl EventKind {
             | Message { device, .. }
             | Splat { device, .. }
             | Leak { device, .. } => device.as_ref(),
+            FileShown { .. } | FileStored { .. } | KobjectUevent { .. } => None,
             OperationBegin { .. } | OperationEnd { .. } | Blocked { .. } | Woken { .. } => None,
             Framework(event) => event.device(),
         }
@@ -516,6 +544,19 @@ impl fmt::Display for EventKind {
                 attribute,
                 result,
             } => write!(f, "{device}: store {attribute} = {}", Outcome(result)),
+            FileShown {
+                kobject,
+                attribute,
+                result,
+            } => write!(f, "{kobject}: show {attribute} = {}", Outcome(result)),
+            FileStored {
+                kobject,
+                attribute,
+                result,
+            } => write!(f, "{kobject}: store {attribute} = {}", Outcome(result)),
+            KobjectUevent {
+                kobject, action, ..
+            } => write!(f, "{kobject}: uevent {action}"),
             NodeCreated { node, .. } => write!(f, "/dev/{node} created"),
             NodeRemoved { node, .. } => write!(f, "/dev/{node} removed"),
             FileOpened { file, .. } => write!(f, "{file}: opened"),

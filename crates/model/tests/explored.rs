@@ -201,3 +201,74 @@ fn two_children_that_come_and_go_leave_their_parent_as_it_was() {
         root_device_unregister(&parent);
     });
 }
+
+#[test]
+fn a_supplier_that_comes_while_its_consumer_defers_is_not_missed() {
+    explored(|| {
+        let system = System::new();
+        let there = Arc::new(AtomicU32::new(0));
+        let late = platform_driver(&system, "late");
+        let looks = Arc::clone(&there);
+        late.set_probe(move |_| match looks.load(Ordering::SeqCst) {
+            0 => Err(Errno::EPROBE_DEFER),
+            _ => Ok(()),
+        });
+        let supplier = platform_driver(&system, "supplier");
+        let comes = Arc::clone(&there);
+        supplier.set_probe(move |_| {
+            comes.store(1, Ordering::SeqCst);
+            Ok(())
+        });
+        driver_register(&late).unwrap();
+        driver_register(&supplier).unwrap();
+        let arriving = system.clone();
+        let arrival = thread::spawn("arrival", move || {
+            platform_device_register(&arriving, "supplier", PlatformId::None).unwrap()
+        })
+        .unwrap();
+        let consumer = platform_device_register(&system, "late", PlatformId::None).unwrap();
+        let supplier = arrival.join().unwrap();
+        wait_for_device_probe(&system);
+        assert!(consumer.driver().is_some(), "nobody tries again");
+        platform_device_unregister(&consumer);
+        platform_device_unregister(&supplier);
+    });
+}
+
+#[test]
+fn a_supplier_that_is_unbound_while_its_consumer_is_probed_goes_after_it() {
+    explored(|| {
+        let system = System::new();
+        let events = system.record();
+        let bound = Arc::new(AtomicI32::new(0));
+        let supplier_bound = Arc::new(AtomicI32::new(0));
+        let driver = platform_driver(&system, "supplier");
+        let (consumers, mine) = (Arc::clone(&bound), Arc::clone(&supplier_bound));
+        driver.set_probe({
+            let mine = Arc::clone(&mine);
+            move |_| {
+                mine.store(1, Ordering::SeqCst);
+                Ok(())
+            }
+        });
+        driver.set_remove(move |_| {
+            assert_eq!(consumers.load(Ordering::SeqCst), 0, "a consumer is bound");
+            mine.store(0, Ordering::SeqCst);
+        });
+        driver_register(&driver).unwrap();
+        let consumers = counting_driver(&system, &bound);
+        let supplier = platform_device_register(&system, "supplier", PlatformId::None).unwrap();
+        let consumer = platform_device_register(&system, "sensor", PlatformId::None).unwrap();
+        device_link_add(&consumer, &supplier, LinkFlags::default()).unwrap();
+        let arriving = consumers.clone();
+        let arrival = thread::spawn("arrival", move || driver_register(&arriving)).unwrap();
+        device_release_driver(&supplier);
+        assert_eq!(arrival.join().unwrap(), Ok(()));
+        assert_eq!(bound.load(Ordering::SeqCst), 0);
+        platform_device_unregister(&supplier);
+        platform_device_unregister(&consumer);
+        device_link_wait_removal(&system);
+        assert!(supplier.is_released() && consumer.is_released());
+        assert_eq!(splats(&events), [""; 0]);
+    });
+}

@@ -103,7 +103,7 @@ pub enum Arg {
     Action(ActionFn),
     /// A devres's release function.
     Release(ReleaseFn),
-    /// Open flags, as the numbers of Linux on x86.
+    /// Open flags, as the numbers of Linux on x86, or a link's flags.
     Flags(u32),
 }
 

@@ -44,6 +44,8 @@ pub enum Kind {
     KunitDriver,
     /// A class.
     Class,
+    /// A `struct device_link`.
+    DeviceLink,
     /// A range of device numbers.
     Devt,
     /// A `struct cdev`.
@@ -150,6 +152,7 @@ impl Kind {
                 }
             }
             Kind::DrmBridge => const { &[P::Late] },
+            Kind::DeviceLink => const { &[P::State, P::Flags, P::Kref, P::There, P::Same] },
             Kind::Found => const { &[P::Found, P::Data, P::Which] },
             _ => &[],
         }
@@ -182,6 +185,16 @@ pub enum Property {
     Info,
     /// Whether a bridge's memory is freed: words to end a line with, or nothing.
     Late,
+    /// A link's state, as in `DL_STATE_ACTIVE`, or `gone`.
+    State,
+    /// A link's flags, in hexadecimal.
+    Flags,
+    /// How often a link was added.
+    Kref,
+    /// Whether a link is there: `present` or `gone`.
+    There,
+    /// Whether another name stands for the same link: 0 or 1.
+    Same,
     /// A find's answer: `found` or `NULL`.
     Found,
     /// The word that the found devres carries.
@@ -205,6 +218,11 @@ impl Property {
             Property::Drvdata => "drvdata",
             Property::Info => "info",
             Property::Late => "late",
+            Property::State => "state",
+            Property::Flags => "flags",
+            Property::Kref => "kref",
+            Property::There => "there",
+            Property::Same => "same",
             Property::Found => "found",
             Property::Data => "data",
             Property::Which => "which",
@@ -234,6 +252,7 @@ impl fmt::Display for Kind {
             Kind::PlatformDriver => "a platform driver",
             Kind::KunitDriver => "a KUnit driver",
             Kind::Class => "a class",
+            Kind::DeviceLink => "a device link",
             Kind::Devt => "a device number",
             Kind::Cdev => "a cdev",
             Kind::FileOperations => "file operations",

@@ -43,6 +43,8 @@ pub enum Param {
     GroupId,
     /// `O_RDONLY|O_NONBLOCK` and so on.
     OpenFlags,
+    /// `0`, or `DL_FLAG_STATELESS|DL_FLAG_PM_RUNTIME` and so on.
+    LinkFlags,
     /// An ioctl's number, or the name of one.
     IoctlNumber,
     /// A platform device's number, `none` or `auto`.
@@ -75,6 +77,10 @@ impl Param {
             Param::Match => "the word the devres carries, or `any`".to_owned(),
             Param::GroupId => "a group: a word, the name of one, or `NULL`".to_owned(),
             Param::OpenFlags => "open flags, as in `O_RDONLY|O_NONBLOCK`".to_owned(),
+            Param::LinkFlags => {
+                "a link's flags: `0`, or some as in `DL_FLAG_STATELESS|DL_FLAG_PM_RUNTIME`"
+                    .to_owned()
+            }
             Param::IoctlNumber => {
                 "an ioctl: a number or a name such as `VIDIOC_LOG_STATUS`".to_owned()
             }
@@ -103,6 +109,7 @@ impl Param {
             Param::Match => "MATCH",
             Param::GroupId => "GROUP",
             Param::OpenFlags => "FLAGS",
+            Param::LinkFlags => "LINKFLAGS",
             Param::IoctlNumber => "CMD",
             Param::PlatformId => "ID",
             Param::Value => "VALUE",
@@ -110,6 +117,7 @@ impl Param {
                 Kind::Bus => "BUS",
                 Kind::Class => "CLASS",
                 Kind::Devt => "DEVT",
+                Kind::DeviceLink => "LINK",
                 Kind::Cdev => "CDEV",
                 Kind::FileOperations => "FOPS",
                 Kind::IioSetupOps => "OPS",

@@ -19,6 +19,16 @@ const OPEN_FLAGS: &[(&str, u32)] = &[
     ("O_CLOEXEC", 0o2_000_000),
 ];
 
+/// Flags of device links by name: as `include/linux/device.h` numbers them.
+const LINK_FLAGS: &[(&str, u32)] = &[
+    ("DL_FLAG_STATELESS", 1 << 0),
+    ("DL_FLAG_AUTOREMOVE_CONSUMER", 1 << 1),
+    ("DL_FLAG_PM_RUNTIME", 1 << 2),
+    ("DL_FLAG_AUTOREMOVE_SUPPLIER", 1 << 4),
+    ("DL_FLAG_AUTOPROBE_CONSUMER", 1 << 5),
+    ("DL_FLAG_SYNC_STATE_ONLY", 1 << 7),
+];
+
 const BUILT_IN_ACTIONS: &[&str] = &[
     "act",
     "act_b",
@@ -297,7 +307,9 @@ impl Operands<'_> {
                 Some(_) => self.named(param, word, span, |k| k == Kind::Group),
                 None => Ok(Arg::Word(word.clone())),
             },
-            Param::OpenFlags => self.open_flags(word, span),
+            Param::OpenFlags => self.flags("open flags", OPEN_FLAGS, word, span),
+            Param::LinkFlags if word == "0" => Ok(Arg::Flags(0)),
+            Param::LinkFlags => self.flags("a link's flags", LINK_FLAGS, word, span),
             Param::IoctlNumber => self.ioctl_number(param, word, span),
             Param::PlatformId => match word.as_str() {
                 "none" => Ok(Arg::Null),
@@ -347,16 +359,22 @@ impl Operands<'_> {
         Ok(Arg::Action(built_in))
     }
 
-    fn open_flags(&self, word: &str, span: Span) -> Result<Arg, ParseError> {
+    fn flags(
+        &self,
+        what: &str,
+        named: &[(&str, u32)],
+        word: &str,
+        span: Span,
+    ) -> Result<Arg, ParseError> {
         let mut flags = 0;
         for part in word.split('|') {
-            match OPEN_FLAGS.iter().find(|(name, _)| *name == part) {
+            match named.iter().find(|(name, _)| *name == part) {
                 Some((_, bits)) => flags |= bits,
                 None => {
-                    let known: Vec<&str> = OPEN_FLAGS.iter().map(|f| f.0).collect();
+                    let known: Vec<&str> = named.iter().map(|f| f.0).collect();
                     return Err(self.place.fault_with_hint(
                         span,
-                        format!("expected open flags of {}, found `{part}`", listed(&known)),
+                        format!("expected {what} of {}, found `{part}`", listed(&known)),
                         closest(part, known).map(|f| format!("did you mean `{f}`?")),
                     ));
                 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use lastfd_model::raw::{Device, platform_bus};
+use lastfd_model::raw::{Device, DeviceLink, platform_bus};
 use lastfd_model::{Errno, Listener, Result, Rules, System};
 use lastfd_sync::atomic::{AtomicU32, Ordering};
 use lastfd_sync::{Arc, Clock, Mutex};
@@ -41,6 +41,7 @@ impl Scenario {
         let system = System::builder()
             .rules(rules)
             .clock(Clock::simulated())
+            .work_on_wait(true)
             .build();
         let recorder = Arc::new(Recorder::default());
         let listener: Arc<dyn Listener> = recorder.clone();
@@ -249,6 +250,13 @@ impl Run {
     ) -> std::result::Result<T, Absent> {
         let mut values = self.values.lock();
         values.get_mut(&id).and_then(look).ok_or(Absent(id))
+    }
+
+    /// Whether a name other than this stands for the link, too.
+    pub(crate) fn has_other(&self, id: NameId, link: &DeviceLink) -> bool {
+        let values = self.values.lock();
+        let mut others = values.iter().filter(|(other, _)| **other != id);
+        others.any(|(_, value)| value.link().as_ref() == Some(link))
     }
 
     /// A number for a word, the same each time.

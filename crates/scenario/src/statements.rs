@@ -3,8 +3,8 @@
 use crate::kind::Kind as K;
 use crate::language::{Keyword, Param, Returns, Statement};
 use Param::{
-    Action, ActionData, AnyDevice, AnyDriver, Counted, DeviceOrNull, GroupId, IoctlNumber, Match,
-    Named, New, Number, OneOf, OpenFlags, PlatformId, Release, Text, Value, Word,
+    Action, ActionData, AnyDevice, AnyDriver, Counted, DeviceOrNull, GroupId, IoctlNumber,
+    LinkFlags, Match, Named, New, Number, OneOf, OpenFlags, PlatformId, Release, Text, Value, Word,
 };
 use Returns::{Int, NoStep, Nothing, Pointer};
 
@@ -57,11 +57,13 @@ statements! {
     Driver "driver" (New(K::Driver), Text("the driver's name")) {
         bus: Named(K::Bus), required; probe: Named(K::Probe); remove: Named(K::Remove);
         trace: OneOf("whether probe and remove are printed", YES_NO);
+        suppress_bind_attrs: OneOf("whether it has no bind and unbind", YES_NO);
     } -> NoStep;
     /// A platform driver, not yet registered.
     PlatformDriver "platform_driver" (New(K::PlatformDriver), Text("the driver's name")) {
         probe: Named(K::Probe); remove: Named(K::Remove);
         trace: OneOf("whether probe and remove are printed", YES_NO);
+        suppress_bind_attrs: OneOf("whether it has no bind and unbind", YES_NO);
     } -> NoStep;
     /// Sets what a driver's probe returns from now on, whatever its body says.
     ProbeReturns "probe_returns" (AnyDriver, Value) -> NoStep;
@@ -146,6 +148,13 @@ statements! {
     DeviceMove "device_move" (AnyDevice, DeviceOrNull) -> Int;
     /// `device_rename`.
     DeviceRename "device_rename" (AnyDevice, Text("the new name")) -> Int;
+    /// `device_link_add`.
+    DeviceLinkAdd "device_link_add" (AnyDevice, AnyDevice, LinkFlags)
+        -> Pointer(Some(K::DeviceLink));
+    /// `device_link_del`.
+    DeviceLinkDel "device_link_del" (Named(K::DeviceLink)) -> Nothing;
+    /// `device_link_remove`.
+    DeviceLinkRemove "device_link_remove" (AnyDevice, AnyDevice) -> Nothing;
     /// `root_device_register`.
     RootDeviceRegister "root_device_register" (Text("the device's name")) -> Pointer(Some(K::Root));
     /// `root_device_unregister`.
@@ -273,6 +282,10 @@ statements! {
     SysfsWrite "sysfs_write"
         (AnyDevice, Text("the attribute, from the device's directory"), Text("what is written"))
         -> Int;
+    /// Reads a file of sysfs and prints what it says.
+    ReadFile "read_file" (Text("the file's path")) -> Int;
+    /// Writes a file of sysfs, and prints why it could not be opened.
+    WriteFile "write_file" (Text("the file's path"), Text("what is written")) -> Int;
     /// Waits until deferred work is done.
     Settle "settle" () -> Nothing;
     /// Waits.

@@ -5,7 +5,9 @@ use lastfd_chrdev::{Cdev, OpenFile};
 use lastfd_drm::raw::{DrmDevice, DrmDriver, DrmEncoder};
 use lastfd_iio::raw::{IioBufferSetupOps, IioChannel, IioDev};
 use lastfd_model::Errno;
-use lastfd_model::raw::{Bus, Class, DevMem, DevT, Device, Devres, Driver, GroupId, NotifierId};
+use lastfd_model::raw::{
+    Bus, Class, DevMem, DevT, Device, DeviceLink, Devres, Driver, GroupId, NotifierId,
+};
 use lastfd_sync::Arc;
 use lastfd_v4l2::raw::{V4l2Device, VideoDevice};
 
@@ -17,6 +19,7 @@ pub(crate) enum Value {
     Bus(Bus, Option<NotifierId>),
     Driver(Driver),
     Class(Class),
+    DeviceLink(DeviceLink),
     Devt(DevT),
     Memory(DevMem),
     Devres(Devres),

@@ -93,6 +93,13 @@ iio_info iio2 "lfiio"
 iio_voltage_channel iio2 0 datasheet_name="ds0"
 devm_iio_device_register root iio2
 ch = iio_channel_get P "cc"
+probe links
+  devm_add_action self act A1
+  lnk = device_link_add self p1 DL_FLAG_AUTOREMOVE_CONSUMER
+end
+platform_driver PD3 "l" probe=links
+platform_driver_register PD3
+platform_device q1 "l" 1
 "#;
 
 /// Calls; `@` is a number that no other line has.
@@ -248,6 +255,24 @@ const CALLS: &[&str] = &[
     "> iio_write_channel_raw ch 1",
     "> iio_channel_release ch",
     "info iio2",
+    "> platform_device_add q1",
+    "> platform_device_unregister q1",
+    "> device_release_driver q1",
+    "> l@ = device_link_add x1 x2 0",
+    "> l@ = device_link_add x2 x1 DL_FLAG_STATELESS",
+    "> l@ = device_link_add x2 p1 DL_FLAG_AUTOREMOVE_SUPPLIER",
+    "> l@ = device_link_add p1 m1 DL_FLAG_AUTOPROBE_CONSUMER",
+    "> l@ = device_link_add p1 P DL_FLAG_SYNC_STATE_ONLY",
+    "> device_link_remove x2 x1",
+    "> device_link_del lnk",
+    "print \"{lnk.state} {lnk.flags} {lnk.same}\"",
+    "> write_file \"/sys/bus/platform/drivers/p/bind\" \"p.1\"",
+    "> write_file \"/sys/bus/platform/drivers/p/unbind\" \"p.1\"",
+    "> write_file \"/sys/bus/lfbus/drivers/x/unbind\" \"lf-x1\"",
+    "> write_file \"/sys/bus/lfbus/drivers_probe\" \"lf-x1\"",
+    "> write_file \"/sys/bus/platform/devices/p.1/driver_override\" \"m\"",
+    "> read_file \"/sys/bus/lfbus/drivers_autoprobe\"",
+    "probe_returns PD1 -EPROBE_DEFER",
     "> unregister_chrdev_region dt",
     "> class_destroy cls",
     "dev_set_drvdata x1 set",

@@ -10,12 +10,15 @@ use std::collections::BTreeMap;
 use lastfd_sync::atomic::AtomicBool;
 use lastfd_sync::{Arc, Mutex};
 
+use super::bus_files::{add_files, remove_files};
 use super::dd;
 use super::device::Device;
 use super::driver::{Driver, Probe, Remove};
 use super::klist::Klist;
 use super::sysfs::AttributeGroup;
-use super::uevent::UeventHook;
+use super::sysfs_file::AttributeDirectory;
+use super::sysfs_file::SysfsDirectory;
+use super::uevent::{UeventAction, UeventHook, kobject_event};
 use crate::errno::{Errno, Result};
 use crate::event::{EventKind, SplatKind};
 use crate::ledger::Holder;
@@ -40,6 +43,9 @@ pub struct BusType {
     pub uevent: Option<UeventHook>,
     /// Attributes of each device on the bus.
     pub dev_groups: Vec<AttributeGroup>,
+    /// Its devices have the attribute `driver_override`; the match callback asks
+    /// [`device_match_driver_override`](super::device_match_driver_override).
+    pub driver_override: bool,
 }
 
 impl fmt::Debug for BusType {
@@ -108,6 +114,7 @@ struct BusInner {
     devices: Klist,
     drivers: Mutex<BTreeMap<u64, Driver>>,
     notifiers: Mutex<Notifiers>,
+    attributes: Mutex<AttributeDirectory>,
 }
 
 impl PartialEq for Bus {
@@ -137,6 +144,7 @@ impl Bus {
             devices: Klist::new(Holder::BusList),
             drivers: Mutex::new(BTreeMap::new()),
             notifiers: Mutex::new(Arc::from([])),
+            attributes: Mutex::default(),
         }))
     }
 
@@ -148,7 +156,10 @@ impl Bus {
             return Err(Errno::EEXIST);
         }
         buses.insert(Arc::clone(&self.0.name), self.clone());
+        drop(buses);
         self.0.registered.store(true, Ordering::Release);
+        kobject_event(&self.0.core, &self.sysfs_path(), "bus", UeventAction::Add);
+        add_files(self);
         Ok(())
     }
 
@@ -207,8 +218,22 @@ impl Bus {
         &self.0.drivers
     }
 
-    pub(crate) fn autoprobe(&self) -> bool {
+    /// Whether a driver is looked for by itself when a device or a driver is added
+    /// (its attribute `drivers_autoprobe`).
+    pub fn autoprobe(&self) -> bool {
         self.0.autoprobe.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_autoprobe(&self, on: bool) {
+        self.0.autoprobe.store(on, Ordering::Relaxed);
+    }
+
+    pub(crate) fn has_driver_override(&self) -> bool {
+        self.0.type_.driver_override
+    }
+
+    pub(crate) fn attribute_directory(&self) -> &Mutex<AttributeDirectory> {
+        &self.0.attributes
     }
 
     /// drivers/base/base.h: driver_match_device.
@@ -283,8 +308,12 @@ impl Bus {
             // Its devices were dissolved: nobody else would take them off.
             let devices = core::mem::take(&mut *driver.list().lock());
             drop(devices);
+            let files = core::mem::take(&mut *driver.attribute_directory().lock());
+            drop(files);
         }
         drop(drivers);
+        let files = core::mem::take(&mut *self.0.attributes.lock());
+        drop(files);
         let notifiers = core::mem::replace(&mut *self.0.notifiers.lock(), Arc::from([]));
         drop(notifiers);
     }
@@ -327,8 +356,10 @@ pub fn bus_unregister(bus: &Bus) {
             ),
         );
     }
+    remove_files(bus);
     let gone = core.registry.buses.lock().remove(&bus.0.name);
     drop(gone);
+    kobject_event(core, &bus.sysfs_path(), "bus", UeventAction::Remove);
 }
 
 /// Registers a notifier (`bus_register_notifier`). It is called on the task

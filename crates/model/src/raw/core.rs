@@ -9,8 +9,8 @@ use lastfd_sync::Arc;
 
 use super::bus::{self, BusNotify};
 use super::class::Class;
-use super::device::{Device, device_lock};
 use super::deferred::driver_deferred_probe_del;
+use super::device::{Device, device_lock};
 use super::device_link::device_links_purge;
 use super::devres::devres_release_all;
 use super::sysfs::AttributeGroup;

@@ -112,7 +112,7 @@ impl DebugfsHandle {
             return Err(Errno::EACCES);
         }
         let _inside = file.active.enter().ok_or(Errno::EIO)?;
-        file.attribute.run_show(&file.device.system(), &file.device)
+        file.attribute.run_show(&file.device)
     }
 
     /// Gives the file something to store. Errors as [`read`](Self::read).
@@ -122,8 +122,7 @@ impl DebugfsHandle {
             return Err(Errno::EACCES);
         }
         let _inside = file.active.enter().ok_or(Errno::EIO)?;
-        file.attribute
-            .run_store(&file.device.system(), &file.device, data)
+        file.attribute.run_store(&file.device, data)
     }
 }
 

@@ -120,9 +120,8 @@ pub(crate) fn driver_deferred_probe_trigger(core: &Arc<Core>) {
         deferred.triggers.fetch_add(1, Ordering::AcqRel);
         lists.active = lists.next;
         // With nobody to try again the work would find nothing to do.
-        let queue = !lists.devices.is_empty()
-            && !lists.queued
-            && !deferred.ended.load(Ordering::Acquire);
+        let queue =
+            !lists.devices.is_empty() && !lists.queued && !deferred.ended.load(Ordering::Acquire);
         lists.queued |= queue;
         queue
     };

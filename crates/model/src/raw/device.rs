@@ -20,7 +20,8 @@ use super::driver::Driver;
 use super::klist::Klist;
 use super::mutex::{KernelGuard, KernelMutex};
 use super::platform::PlatformData;
-use super::sysfs::{AttributeDirectory, AttributeGroup};
+use super::sysfs::AttributeGroup;
+use super::sysfs_file::AttributeDirectory;
 use super::uevent::UeventHook;
 use crate::errno::Result;
 use crate::event::{DeviceRef, EventKind, SplatKind};
@@ -147,6 +148,7 @@ pub(crate) struct DeviceState {
     pub(crate) dead: bool,
     /// p->ready_to_probe.
     pub(crate) ready_to_probe: bool,
+    pub(crate) driver_override: Option<Arc<str>>,
     /// A driver matched it once.
     pub(crate) can_match: bool,
     /// On the parent's, bus's, class's and driver's lists: the key there.
@@ -488,6 +490,7 @@ pub fn device_initialize(system: &System, spec: DeviceSpec) -> Device {
             has_directory: false,
             dead: false,
             ready_to_probe: false,
+            driver_override: None,
             can_match: false,
             on_parent: None,
             on_bus: None,

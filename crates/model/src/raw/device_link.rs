@@ -388,9 +388,7 @@ fn device_is_dependent(device: &Device, target: &Device) -> bool {
         }
         left.extend(device.inner().children.devices());
         let consumers = links.to_consumers(&device);
-        let gating = consumers
-            .iter()
-            .filter(|l| !l.flags().is_sync_state_only());
+        let gating = consumers.iter().filter(|l| !l.flags().is_sync_state_only());
         left.extend(gating.map(|link| link.0.consumer.clone()));
     }
     false

@@ -6,13 +6,16 @@ use core::fmt;
 use core::sync::atomic::Ordering;
 use std::collections::BTreeMap;
 
-use lastfd_sync::atomic::AtomicU64;
+use lastfd_sync::atomic::{AtomicBool, AtomicU64};
 use lastfd_sync::{Arc, Mutex};
 
 use super::bus::Bus;
+use super::bus_files::{add_files, remove_files};
 use super::dd;
 use super::device::Device;
 use super::sysfs::AttributeGroup;
+use super::sysfs_file::{AttributeDirectory, SysfsDirectory};
+use super::uevent::{UeventAction, kobject_event};
 use crate::errno::{Errno, Result};
 use crate::event::SplatKind;
 
@@ -34,6 +37,8 @@ struct DriverInner {
     devices: Mutex<BTreeMap<u64, Device>>,
     /// The key on the bus's list; 0 while it is not registered.
     on_bus: AtomicU64,
+    suppress_bind_attrs: AtomicBool,
+    attributes: Mutex<AttributeDirectory>,
 }
 
 #[derive(Default)]
@@ -66,6 +71,8 @@ impl Driver {
             callbacks: Mutex::new(Callbacks::default()),
             devices: Mutex::new(BTreeMap::new()),
             on_bus: AtomicU64::new(0),
+            suppress_bind_attrs: AtomicBool::new(false),
+            attributes: Mutex::default(),
         }))
     }
 
@@ -85,6 +92,13 @@ impl Driver {
     /// (`dev_groups`).
     pub fn set_dev_groups(&self, groups: Vec<AttributeGroup>) -> &Self {
         self.0.callbacks.lock().dev_groups = groups;
+        self
+    }
+
+    /// Gives it no `bind` and `unbind` attributes, or gives it them again: before it
+    /// is registered.
+    pub fn set_suppress_bind_attrs(&self, on: bool) -> &Self {
+        self.0.suppress_bind_attrs.store(on, Ordering::Relaxed);
         self
     }
 
@@ -118,6 +132,14 @@ impl Driver {
 
     pub(crate) fn dev_groups(&self) -> Vec<AttributeGroup> {
         self.0.callbacks.lock().dev_groups.clone()
+    }
+
+    pub(crate) fn suppresses_bind_attrs(&self) -> bool {
+        self.0.suppress_bind_attrs.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn attribute_directory(&self) -> &Mutex<AttributeDirectory> {
+        &self.0.attributes
     }
 
     pub(crate) fn list(&self) -> &Mutex<BTreeMap<u64, Device>> {
@@ -159,6 +181,8 @@ pub fn driver_register(driver: &Driver) -> Result {
     if bus.autoprobe() {
         dd::driver_attach(driver)?;
     }
+    add_files(driver);
+    kobject_event(core, &driver.sysfs_path(), "drivers", UeventAction::Add);
     Ok(())
 }
 
@@ -178,7 +202,10 @@ pub fn driver_unregister(driver: &Driver) {
         );
         return;
     }
+    remove_files(driver);
     let gone = bus.driver_list().lock().remove(&key);
     drop(gone);
     dd::driver_detach(driver);
+    let (core, path) = (bus.core(), driver.sysfs_path());
+    kobject_event(core, &path, "drivers", UeventAction::Remove);
 }

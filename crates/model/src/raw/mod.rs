@@ -7,6 +7,7 @@
 //! [`typed`](crate::typed).
 
 mod bus;
+mod bus_files;
 mod class;
 mod core;
 mod dd;
@@ -19,6 +20,7 @@ mod devres_group;
 mod devres_memory;
 mod devtmpfs;
 mod driver;
+mod driver_override;
 mod klist;
 mod kobject;
 mod link_states;
@@ -28,6 +30,8 @@ mod platform;
 mod registry;
 mod root;
 mod sysfs;
+mod sysfs_file;
+mod sysfs_path;
 mod uevent;
 
 pub use self::core::{
@@ -38,6 +42,7 @@ pub use bus::{
     Bus, BusMatch, BusNotify, BusType, Notifier, NotifierId, bus_for_each_dev, bus_register,
     bus_register_notifier, bus_rescan_devices, bus_unregister, bus_unregister_notifier,
 };
+pub use bus_files::{bus_create_file, bus_remove_file, driver_create_file, driver_remove_file};
 pub use class::{Class, ClassSpec, class_create, class_destroy, class_register};
 pub use dd::{
     device_attach, device_driver_attach, device_release_driver, device_reprobe, driver_attach,
@@ -47,6 +52,7 @@ pub use debugfs::{
     debugfs_remove, debugfs_write,
 };
 pub(crate) use deferred::DeferredProbe;
+pub(crate) use deferred::end as end_deferred_probes;
 pub use deferred::{
     device_block_probing, device_unblock_probing, devices_deferred, wait_for_device_probe,
 };
@@ -62,7 +68,6 @@ pub use device_link::{
     device_link_wait_removal, links_to_consumers, links_to_suppliers,
 };
 pub(crate) use device_link::{DeviceLinks, devlink_class_init};
-pub(crate) use deferred::end as end_deferred_probes;
 pub use devres::{
     Action, ActionKey, Devres, ReleaseId, devm_add_action, devm_add_action_or_reset,
     devm_is_action_added, devm_release_action, devm_remove_action, devres_add, devres_alloc,
@@ -77,6 +82,9 @@ pub use devres_memory::{
 };
 pub use devtmpfs::{DevNode, DevnodeHook, alloc_chrdev_region, unregister_chrdev_region};
 pub use driver::{Driver, Probe, Remove, driver_register, driver_unregister};
+pub use driver_override::{
+    device_match_driver_override, device_set_driver_override, driver_override,
+};
 pub use memory::Memory;
 pub use mutex::{KernelGuard, KernelMutex};
 pub(crate) use platform::platform_bus_init;
@@ -88,8 +96,11 @@ pub(crate) use registry::Registry;
 pub use registry::mark_infrastructure;
 pub use root::{root_device_register, root_device_unregister};
 pub use sysfs::{
-    AttrFile, AttrInfo, Attribute, AttributeGroup, attr_open, attr_read, attr_write, attributes,
-    device_create_file, device_remove_file, device_remove_file_self, sysfs_create_group,
-    sysfs_remove_group,
+    Attribute, AttributeGroup, BusAttribute, DriverAttribute, FileAttribute, device_create_file,
+    device_remove_file, device_remove_file_self, sysfs_create_group, sysfs_remove_group,
 };
-pub use uevent::{UeventAction, UeventEnv, UeventHook, kobject_uevent};
+pub use sysfs_file::{
+    AttrFile, AttrInfo, HasAttributes, attr_open, attr_read, attr_write, attributes,
+};
+pub use sysfs_path::sysfs_open;
+pub use uevent::{UeventAction, UeventEnv, UeventHook, kobject_synth_uevent, kobject_uevent};

@@ -10,6 +10,7 @@ use super::bus::{Bus, BusType, bus_register};
 use super::core::{device_add, device_del};
 use super::device::{Device, DeviceSpec, device_initialize, no_release, put_device};
 use super::driver::Driver;
+use super::driver_override::device_match_driver_override;
 use super::registry::mark_infrastructure;
 use super::root::root_device_register;
 use crate::errno::{Errno, Result};
@@ -44,8 +45,11 @@ pub(crate) struct PlatformData {
 
 /// platform_bus_init, when the System is made.
 pub(crate) fn platform_bus_init(system: &System) {
-    // platform_match: of its rules, only the name applies here.
+    // platform_match: of its rules, the override and the name apply here.
     let same_name = |device: &Device, driver: &Driver| {
+        if let Some(overrides) = device_match_driver_override(device, driver) {
+            return Ok(overrides);
+        }
         let state = device.state();
         let name = state.platform.as_ref().map(|data| &*data.name);
         Ok(name == Some(&*driver.name()))
@@ -56,6 +60,7 @@ pub(crate) fn platform_bus_init(system: &System) {
     let type_ = BusType {
         name: "platform".to_owned(),
         match_: Some(Arc::new(same_name)),
+        driver_override: true,
         ..BusType::default()
     };
     let bus = bus_register(system, type_).expect("a new System has no bus");

@@ -4,37 +4,58 @@
 //! `fs/sysfs` and `fs/kernfs` (active references, draining at removal).
 
 use core::fmt;
-use std::collections::BTreeMap;
 
-use lastfd_sync::Arc;
+use lastfd_sync::{Arc, Mutex};
 
+use super::bus::Bus;
 use super::device::Device;
-use super::uevent::{UeventAction, dev_uevent, kobject_uevent};
-use crate::active::Active;
+use super::driver::Driver;
+use super::driver_override::driver_override_attribute;
+use super::sysfs_file::{
+    AttributeDirectory, Owned, SysfsDirectory, create, drain, remove_file, remove_if,
+};
+use super::uevent::{dev_uevent, kobject_synth_uevent};
 use crate::errno::{Errno, Result};
-use crate::event::{EventKind, SplatKind};
+use crate::event::DeviceRef;
 use crate::system::System;
 
 /// The most a show may give and a store is given (`PAGE_SIZE`).
 const PAGE_SIZE: usize = 4096;
 
-type Show = Arc<dyn Fn(&Device) -> Result<String> + Send + Sync>;
-type Store = Arc<dyn Fn(&Device, &[u8]) -> Result<usize> + Send + Sync>;
+type Show<T> = Arc<dyn Fn(&T) -> Result<String> + Send + Sync>;
+type Store<T> = Arc<dyn Fn(&T, &[u8]) -> Result<usize> + Send + Sync>;
 
 /// One file, readable if it has a show callback, writable if it has a store
 /// callback and the mode says so.
-#[derive(Clone)]
-pub struct Attribute {
+pub struct FileAttribute<T> {
     name: Arc<str>,
     mode: u16,
-    show: Option<Show>,
-    store: Option<Store>,
+    show: Option<Show<T>>,
+    store: Option<Store<T>>,
 }
 
-impl Attribute {
+impl<T> Clone for FileAttribute<T> {
+    fn clone(&self) -> Self {
+        FileAttribute {
+            name: Arc::clone(&self.name),
+            mode: self.mode,
+            show: self.show.clone(),
+            store: self.store.clone(),
+        }
+    }
+}
+
+/// An attribute of a device (`struct device_attribute`).
+pub type Attribute = FileAttribute<Device>;
+/// An attribute of a bus (`struct bus_attribute`).
+pub type BusAttribute = FileAttribute<Bus>;
+/// An attribute of a driver (`struct driver_attribute`).
+pub type DriverAttribute = FileAttribute<Driver>;
+
+impl<T> FileAttribute<T> {
     /// An attribute with a name and permission bits, such as `0o644`.
-    pub fn new(name: impl Into<String>, mode: u16) -> Attribute {
-        Attribute {
+    pub fn new(name: impl Into<String>, mode: u16) -> FileAttribute<T> {
+        FileAttribute {
             name: Arc::from(name.into()),
             mode,
             show: None,
@@ -44,10 +65,7 @@ impl Attribute {
 
     /// Sets what a read gives, usually with a newline at its end.
     #[must_use]
-    pub fn show(
-        mut self,
-        show: impl Fn(&Device) -> Result<String> + Send + Sync + 'static,
-    ) -> Self {
+    pub fn show(mut self, show: impl Fn(&T) -> Result<String> + Send + Sync + 'static) -> Self {
         self.show = Some(Arc::new(show));
         self
     }
@@ -56,7 +74,7 @@ impl Attribute {
     #[must_use]
     pub fn store(
         mut self,
-        store: impl Fn(&Device, &[u8]) -> Result<usize> + Send + Sync + 'static,
+        store: impl Fn(&T, &[u8]) -> Result<usize> + Send + Sync + 'static,
     ) -> Self {
         self.store = Some(Arc::new(store));
         self
@@ -71,7 +89,9 @@ impl Attribute {
     pub fn mode(&self) -> u16 {
         self.mode
     }
+}
 
+impl<T: SysfsDirectory> FileAttribute<T> {
     pub(crate) fn may_read(&self) -> bool {
         self.mode & 0o444 != 0
     }
@@ -81,11 +101,12 @@ impl Attribute {
     }
 
     /// sysfs_kf_seq_show: no callback is EIO; a panic is unwound.
-    pub(crate) fn run_show(&self, system: &System, device: &Device) -> Result<Vec<u8>> {
+    pub(crate) fn run_show(&self, owner: &T) -> Result<Vec<u8>> {
         let show = self.show.as_ref().ok_or(Errno::EIO)?;
-        let shown = system
+        let shown = owner
+            .system()
             .core
-            .guard(|| Some(device.device_ref()), "show", || show(device))
+            .guard(|| owner.device_ref(), "show", || show(owner))
             .unwrap_or(Err(Errno::EIO))?;
         let mut bytes = shown.into_bytes();
         bytes.truncate(PAGE_SIZE - 1);
@@ -93,24 +114,21 @@ impl Attribute {
     }
 
     /// sysfs_kf_write: no callback is EIO; a panic is unwound.
-    pub(crate) fn run_store(&self, system: &System, device: &Device, data: &[u8]) -> Result<usize> {
+    pub(crate) fn run_store(&self, owner: &T, data: &[u8]) -> Result<usize> {
         if data.is_empty() {
             return Ok(0);
         }
         let store = self.store.as_ref().ok_or(Errno::EIO)?;
         let data = &data[..data.len().min(PAGE_SIZE)];
-        system
+        owner
+            .system()
             .core
-            .guard(
-                || Some(device.device_ref()),
-                "store",
-                || store(device, data),
-            )
+            .guard(|| owner.device_ref(), "store", || store(owner, data))
             .unwrap_or(Err(Errno::EIO))
     }
 }
 
-impl fmt::Debug for Attribute {
+impl<T> fmt::Debug for FileAttribute<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Attribute({} {:o})", self.name, self.mode)
     }
@@ -148,79 +166,6 @@ impl AttributeGroup {
     }
 }
 
-/// What [`attributes`] tells of an attribute.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AttrInfo {
-    /// Its path below the device's directory.
-    pub path: Arc<str>,
-    /// Its permission bits.
-    pub mode: u16,
-}
-
-/// The kernfs node of an attribute.
-struct AttrNode {
-    path: Arc<str>,
-    attribute: Attribute,
-    device: Device,
-    active: Active,
-}
-
-/// The files of one device. It costs nothing until there is one.
-#[derive(Default)]
-pub(crate) struct AttributeDirectory {
-    /// Whether the attributes that every device has are there.
-    defaults: bool,
-    nodes: BTreeMap<Arc<str>, Arc<AttrNode>>,
-}
-
-fn create(device: &Device, path: Arc<str>, attribute: &Attribute) -> Result {
-    let node = Arc::new(AttrNode {
-        path: Arc::clone(&path),
-        attribute: attribute.clone(),
-        device: device.clone(),
-        active: Active::default(),
-    });
-    let mut directory = device.inner().attributes.lock();
-    if directory.nodes.contains_key(&path) {
-        return Err(Errno::EEXIST);
-    }
-    directory.nodes.insert(path, node);
-    Ok(())
-}
-
-/// kernfs_remove of nodes that are in no directory any more: waits for whoever
-/// is inside one. A task that is inside itself would wait for itself; that is
-/// a splat.
-fn drain(device: &Device, nodes: Vec<Arc<AttrNode>>) {
-    for node in &nodes {
-        if node.active.is_shut() {
-            continue;
-        }
-        if node.active.shut_and_drain(&device.core().clock).is_err() {
-            device.core().splat(
-                SplatKind::Deadlock,
-                Some(device.device_ref()),
-                format!(
-                    "attribute {} is removed from inside its own callback; the removal waits for the callback to return",
-                    node.path
-                ),
-            );
-        }
-    }
-}
-
-fn remove_if(device: &Device, remove: impl Fn(&str) -> bool) {
-    let gone = {
-        let mut directory = device.inner().attributes.lock();
-        let (gone, stay) = core::mem::take(&mut directory.nodes)
-            .into_iter()
-            .partition::<BTreeMap<_, _>, _>(|(path, _)| remove(path));
-        directory.nodes = stay;
-        gone
-    };
-    drain(device, gone.into_values().collect());
-}
-
 /// device_add_attrs as far as every device has them: "uevent", and "dev" for
 /// those with a number. They are made when somebody opens them.
 pub(crate) fn create_default_attributes(device: &Device) {
@@ -237,11 +182,7 @@ fn uevent_attribute() -> Attribute {
             Ok(text)
         })
         .store(|device, data| {
-            // kobject_synth_uevent, without its optional arguments.
-            let text = core::str::from_utf8(data).map_err(|_| Errno::EINVAL)?;
-            let action: UeventAction = text.trim_end_matches(['\n', '\0']).parse()?;
-            let synthetic = ("SYNTH_UUID".to_owned(), "0".to_owned());
-            kobject_uevent(device, action, vec![synthetic]);
+            kobject_synth_uevent(device, data)?;
             Ok(data.len())
         })
 }
@@ -253,11 +194,39 @@ fn dev_attribute() -> Attribute {
     })
 }
 
-/// The attributes every device has while `defaults` is set.
-fn defaults_of(device: &Device) -> Vec<Attribute> {
-    let numbered = device.devt().is_some_and(|devt| devt.major != 0);
-    let dev = numbered.then(dev_attribute);
-    [uevent_attribute()].into_iter().chain(dev).collect()
+impl SysfsDirectory for Device {
+    fn directory(&self) -> &Mutex<AttributeDirectory> {
+        &self.inner().attributes
+    }
+
+    fn system(&self) -> System {
+        Device::system(self)
+    }
+
+    fn device_ref(&self) -> Option<DeviceRef> {
+        Some(Device::device_ref(self))
+    }
+
+    fn sysfs_path(&self) -> Arc<str> {
+        Arc::from(self.path())
+    }
+
+    /// The attributes every device has while it is added.
+    fn defaults(&self) -> Vec<Attribute> {
+        let numbered = self.devt().is_some_and(|devt| devt.major != 0);
+        let dev = numbered.then(dev_attribute);
+        let overridden = self.bus().is_some_and(|bus| bus.has_driver_override());
+        let driver_override = overridden.then(driver_override_attribute);
+        [uevent_attribute()]
+            .into_iter()
+            .chain(dev)
+            .chain(driver_override)
+            .collect()
+    }
+
+    fn owned(&self, attribute: Attribute) -> Owned {
+        Owned::Device(attribute, self.clone())
+    }
 }
 
 /// device_add_groups. On an error what was made is removed again.
@@ -292,8 +261,10 @@ pub(crate) fn remove_groups(device: &Device, groups: &[AttributeGroup]) {
         let paths: Vec<Arc<str>> = group.attrs.iter().map(|a| group.path(a)).collect();
         let gone = {
             let mut directory = device.inner().attributes.lock();
-            let take = |path| directory.nodes.remove(path);
-            paths.iter().filter_map(take).collect()
+            paths
+                .iter()
+                .filter_map(|path| directory.take(path))
+                .collect()
         };
         drain(device, gone);
     }
@@ -303,7 +274,9 @@ pub(crate) fn remove_groups(device: &Device, groups: &[AttributeGroup]) {
 /// its type and its class.
 pub(crate) fn remove_own_attributes(device: &Device) {
     device.inner().attributes.lock().defaults = false;
-    remove_if(device, |path| path == "uevent" || path == "dev");
+    remove_if(device, |path| {
+        matches!(path, "uevent" | "dev" | "driver_override")
+    });
     let (own, type_, class) = {
         let state = device.state();
         (
@@ -326,7 +299,7 @@ pub(crate) fn remove_all_attributes(device: &Device) {
     {
         let mut directory = device.inner().attributes.lock();
         directory.defaults = false;
-        if directory.nodes.is_empty() {
+        if directory.is_empty() {
             return;
         }
     }
@@ -356,165 +329,21 @@ pub fn device_create_file(device: &Device, attribute: &Attribute) -> Result {
 /// Removes one attribute (`device_remove_file`), after whoever is inside it
 /// has left.
 pub fn device_remove_file(device: &Device, name: &str) {
-    remove_if(device, |path| path == name);
+    remove_file(device, name);
 }
 
 /// Removes an attribute from inside its own callback
 /// (`device_remove_file_self`): gives up the own active reference first. False
 /// if somebody else removed it.
 pub fn device_remove_file_self(device: &Device, name: &str) -> bool {
-    let node = device.inner().attributes.lock().nodes.remove(name);
+    let node = device.inner().attributes.lock().take(name);
     match node {
         Some(node) => {
-            if node.active.holds_me() {
-                node.active.shut();
-            } else {
+            if !node.shut_from_inside() {
                 drain(device, vec![node]);
             }
             true
         }
         None => false,
     }
-}
-
-/// The attributes a device has now, by path.
-pub fn attributes(device: &Device) -> Vec<AttrInfo> {
-    let (defaults, mut infos) = {
-        let directory = device.inner().attributes.lock();
-        let infos: Vec<AttrInfo> = directory
-            .nodes
-            .values()
-            .map(|node| AttrInfo {
-                path: Arc::clone(&node.path),
-                mode: node.attribute.mode,
-            })
-            .collect();
-        (directory.defaults, infos)
-    };
-    if defaults {
-        for attribute in defaults_of(device) {
-            if !infos.iter().any(|info| *info.path == *attribute.name) {
-                infos.push(AttrInfo {
-                    path: Arc::clone(&attribute.name),
-                    mode: attribute.mode,
-                });
-            }
-        }
-        infos.sort_by(|a, b| a.path.cmp(&b.path));
-    }
-    infos
-}
-
-/// An open attribute. It outlives the device; once the attribute is removed
-/// every operation gives `ENODEV`.
-pub struct AttrFile {
-    node: Arc<AttrNode>,
-}
-
-impl fmt::Debug for AttrFile {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "AttrFile({:?} {})", self.node.device, self.node.path)
-    }
-}
-
-/// Opens an attribute. `ENOENT` if there is none, `EISDIR` if the path names a
-/// group.
-pub fn attr_open(device: &Device, path: &str) -> Result<AttrFile> {
-    let (found, defaults, is_group) = {
-        let directory = device.inner().attributes.lock();
-        let below = |p: &Arc<str>| {
-            p.strip_prefix(path)
-                .is_some_and(|rest| rest.starts_with('/'))
-        };
-        (
-            directory.nodes.get(path).cloned(),
-            directory.defaults,
-            directory.nodes.keys().any(below),
-        )
-    };
-    if let Some(node) = found {
-        return Ok(AttrFile { node });
-    }
-    if is_group {
-        return Err(Errno::EISDIR);
-    }
-    if !defaults {
-        return Err(Errno::ENOENT);
-    }
-    let wanted = |attribute: &Attribute| attribute.name() == path;
-    let attribute = defaults_of(device).into_iter().find(wanted);
-    let attribute = attribute.ok_or(Errno::ENOENT)?;
-    // Another task may have opened it meanwhile; then its node is the one.
-    let _ = create(device, Arc::clone(&attribute.name), &attribute);
-    let directory = device.inner().attributes.lock();
-    let node = directory.nodes.get(path).cloned().ok_or(Errno::ENOENT)?;
-    Ok(AttrFile { node })
-}
-
-impl AttrFile {
-    /// Its permission bits.
-    pub fn mode(&self) -> u16 {
-        self.node.attribute.mode
-    }
-
-    /// Whether it is still there; once it is not, every operation gives
-    /// `ENODEV`.
-    pub fn is_there(&self) -> bool {
-        !self.node.active.is_shut()
-    }
-
-    /// Runs the attribute's show and gives its bytes. `ENODEV` once it is
-    /// removed, `EACCES` if the mode does not let anybody read.
-    pub fn read(&self) -> Result<Vec<u8>> {
-        let node = &self.node;
-        if !node.attribute.may_read() {
-            return Err(Errno::EACCES);
-        }
-        let _inside = node.active.enter().ok_or(Errno::ENODEV)?;
-        let device = &node.device;
-        let result = node.attribute.run_show(&device.system(), device);
-        device.core().emit(|| EventKind::AttributeShown {
-            device: device.device_ref(),
-            attribute: Arc::clone(&node.path),
-            result: result.as_ref().map(Vec::len).map_err(|errno| *errno),
-        });
-        result
-    }
-
-    /// Runs the attribute's store and gives how many bytes it took. `ENODEV`
-    /// once it is removed, `EACCES` if the mode does not let anybody write.
-    pub fn write(&self, data: &[u8]) -> Result<usize> {
-        let node = &self.node;
-        if !node.attribute.may_write() {
-            return Err(Errno::EACCES);
-        }
-        let _inside = node.active.enter().ok_or(Errno::ENODEV)?;
-        let device = &node.device;
-        let result = node.attribute.run_store(&device.system(), device, data);
-        device.core().emit(|| EventKind::AttributeStored {
-            device: device.device_ref(),
-            attribute: Arc::clone(&node.path),
-            result,
-        });
-        result
-    }
-}
-
-/// Opens an attribute and reads it once.
-///
-/// ```
-/// use lastfd_model::{System, raw::*};
-/// let system = System::new();
-/// let root = root_device_register(&system, "board").unwrap();
-/// device_create_file(&root, &Attribute::new("hello", 0o444).show(|_| Ok("world\n".into()))).unwrap();
-/// assert_eq!(attr_read(&root, "hello").unwrap(), b"world\n");
-/// root_device_unregister(&root);
-/// ```
-pub fn attr_read(device: &Device, path: &str) -> Result<Vec<u8>> {
-    attr_open(device, path)?.read()
-}
-
-/// Opens an attribute and writes it once.
-pub fn attr_write(device: &Device, path: &str, data: &[u8]) -> Result<usize> {
-    attr_open(device, path)?.write(data)
 }

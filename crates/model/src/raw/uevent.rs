@@ -10,8 +10,9 @@ use lastfd_sync::Arc;
 
 use super::device::Device;
 use super::devtmpfs::device_get_devnode;
-use crate::errno::Errno;
+use crate::errno::{Errno, Result};
 use crate::event::EventKind;
+use crate::system::Core;
 
 /// The environment of a uevent, in order.
 pub type UeventEnv = Vec<(String, String)>;
@@ -77,7 +78,7 @@ impl FromStr for UeventAction {
     type Err = Errno;
 
     /// `EINVAL` for anything that is no action (kobject_action_type).
-    fn from_str(text: &str) -> Result<Self, Errno> {
+    fn from_str(text: &str) -> core::result::Result<Self, Errno> {
         UeventAction::ALL
             .into_iter()
             .find(|action| action.name() == text)
@@ -130,8 +131,8 @@ pub(crate) fn dev_uevent(device: &Device) -> UeventEnv {
     env
 }
 
-/// kobject_uevent_env: the general keys, then the device's own.
-fn environment(device: &Device, action: UeventAction) -> UeventEnv {
+/// kobject_uevent_env: the general keys, the caller's, then the device's own.
+fn environment(device: &Device, action: UeventAction, more: UeventEnv) -> UeventEnv {
     let subsystem = {
         let state = device.state();
         let bus = state.bus.as_ref().map(|bus| bus.name());
@@ -144,8 +145,15 @@ fn environment(device: &Device, action: UeventAction) -> UeventEnv {
     if let Some(subsystem) = subsystem {
         env.push(("SUBSYSTEM".to_owned(), subsystem.to_string()));
     }
+    env.extend(more);
     env.extend(dev_uevent(device));
     env
+}
+
+/// The number of a uevent that is sent.
+fn seqnum(core: &Core) -> (String, String) {
+    let sent = core.registry.uevent_seqnum.fetch_add(1, Ordering::Relaxed);
+    ("SEQNUM".to_owned(), (sent + 1).to_string())
 }
 
 /// Tells user space about the device (`kobject_uevent`). A device with neither
@@ -168,18 +176,127 @@ pub fn kobject_uevent(device: &Device, action: UeventAction, more: UeventEnv) {
     if !told || !(hooked || device.core().hub.is_on()) {
         return;
     }
-    let mut env = environment(device, action);
-    env.extend(more);
-    let seqnum = device
-        .core()
-        .registry
-        .uevent_seqnum
-        .fetch_add(1, Ordering::Relaxed)
-        + 1;
-    env.push(("SEQNUM".to_owned(), seqnum.to_string()));
+    let mut env = environment(device, action, more);
+    env.push(seqnum(device.core()));
     device.core().emit(|| EventKind::Uevent {
         device: device.device_ref(),
         action,
         env: env.into(),
     });
+}
+
+/// As [`kobject_uevent`], of a bus or a driver.
+#[track_caller]
+pub(crate) fn kobject_event(core: &Core, path: &str, subsystem: &str, action: UeventAction) {
+    tell_of_kobject(core, path, subsystem, action, Vec::new());
+}
+
+#[track_caller]
+fn tell_of_kobject(
+    core: &Core,
+    path: &str,
+    subsystem: &str,
+    action: UeventAction,
+    more: UeventEnv,
+) {
+    if !core.hub.is_on() {
+        return;
+    }
+    let mut env = vec![
+        ("ACTION".to_owned(), action.name().to_owned()),
+        ("DEVPATH".to_owned(), path.to_owned()),
+        ("SUBSYSTEM".to_owned(), subsystem.to_owned()),
+    ];
+    env.extend(more);
+    env.push(seqnum(core));
+    core.emit(|| EventKind::KobjectUevent {
+        kobject: Arc::from(path),
+        action,
+        env: env.into(),
+    });
+}
+
+/// Sends a uevent that user space asked for by writing to a device's attribute
+/// `uevent` (`kobject_synth_uevent`): an action, or an action, a UUID, and keys with
+/// values, `change 6d4a1b1e-4e1c-4c4e-9c3a-1f6f0c2d7a55 A=1 B=x`.
+///
+/// # Errors
+/// `EINVAL` for anything else; a message tells which of the two is wrong.
+#[track_caller]
+pub fn kobject_synth_uevent(device: &Device, data: &[u8]) -> Result {
+    match synthetic(data) {
+        Ok((action, more)) => {
+            kobject_uevent(device, action, more);
+            Ok(())
+        }
+        Err(wrong) => Err(refuse(device.core(), &device.path(), wrong)),
+    }
+}
+
+/// As [`kobject_synth_uevent`], of a bus or a driver.
+#[track_caller]
+pub(crate) fn synth_kobject_uevent(
+    core: &Core,
+    path: &str,
+    subsystem: &str,
+    data: &[u8],
+) -> Result {
+    match synthetic(data) {
+        Ok((action, more)) => {
+            tell_of_kobject(core, path, subsystem, action, more);
+            Ok(())
+        }
+        Err(wrong) => Err(refuse(core, path, wrong)),
+    }
+}
+
+fn refuse(core: &Core, path: &str, wrong: &str) -> Errno {
+    core.message(None, format!("synth uevent: {path}: {wrong}"));
+    Errno::EINVAL
+}
+
+/// kobject_action_type and kobject_action_args.
+fn synthetic(data: &[u8]) -> core::result::Result<(UeventAction, UeventEnv), &'static str> {
+    let unknown = "unknown uevent action string";
+    let trimmed = data
+        .strip_suffix(b"\n")
+        .or_else(|| data.strip_suffix(b"\0"));
+    let text = core::str::from_utf8(trimmed.unwrap_or(data)).map_err(|_| unknown)?;
+    let (action, args) = match text.split_once(' ') {
+        Some((action, args)) => (action, Some(args)),
+        None => (text, None),
+    };
+    let action = action.parse().map_err(|_| unknown)?;
+    let Some(args) = args else {
+        let uuid = ("SYNTH_UUID".to_owned(), "0".to_owned());
+        return Ok((action, vec![uuid]));
+    };
+    let env = arguments(args).ok_or("incorrect uevent action arguments")?;
+    Ok((action, env))
+}
+
+fn arguments(args: &str) -> Option<UeventEnv> {
+    const UUID_STRING_LEN: usize = 36;
+    let (uuid, mut rest) = args.split_at_checked(UUID_STRING_LEN)?;
+    let dashed = |at: usize| matches!(at, 8 | 13 | 18 | 23);
+    let valid = uuid.bytes().enumerate().all(|(at, byte)| match dashed(at) {
+        true => byte == b'-',
+        false => byte.is_ascii_hexdigit(),
+    });
+    if !valid {
+        return None;
+    }
+    let word = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric());
+    let mut env = vec![("SYNTH_UUID".to_owned(), uuid.to_owned())];
+    while !rest.is_empty() {
+        let pair = rest.strip_prefix(' ')?;
+        let end = pair.find(' ').unwrap_or(pair.len());
+        let (key, value) = pair[..end].split_once('=')?;
+        if !word(key) || !word(value) {
+            return None;
+        }
+        env.push((format!("SYNTH_ARG_{key}"), value.to_owned()));
+        rest = &pair[end..];
+    }
+    Some(env)
 }

@@ -208,6 +208,8 @@ impl Call<'_> {
             remove: self.keyword_name(at + 1),
             traced: self.yes(at + 2),
         };
+        let suppressed = matches!(self.keyword(at + 3), Some(Arg::Word(word)) if word == "yes");
+        driver.set_suppress_bind_attrs(suppressed);
         self.hook_up(&driver, &hooks);
         self.run.set(id, Value::Driver(driver));
         Ok(Outcome::Done)

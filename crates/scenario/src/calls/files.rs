@@ -7,7 +7,9 @@ use lastfd_chrdev::{
     File, FileOps, Ioctl, OpSet, OpenFile, OpenFlags, PollTable, Process, Read, Try, Write,
     cdev_device_add, cdev_device_del, cdev_init, open,
 };
-use lastfd_model::raw::{alloc_chrdev_region, attr_read, attr_write, unregister_chrdev_region};
+use lastfd_model::raw::{
+    alloc_chrdev_region, attr_read, attr_write, sysfs_open, unregister_chrdev_region,
+};
 use lastfd_model::{Errno, Result};
 use lastfd_sync::thread::{self, JoinHandle};
 use lastfd_sync::{Arc, Cancel, Clock, Ktime, Mutex, WaitQueue, Weak, wait_event};
@@ -158,6 +160,29 @@ impl Call<'_> {
                 .line(format!("{path} reads \"{}\"", text.trim()));
         }
         Ok(Outcome::count(counted(read.map(|bytes| bytes.len()))))
+    }
+
+    /// The module's rfile and wfile: a file of sysfs by its path.
+    pub(super) fn path_call(&self) -> Got<Outcome> {
+        let path = self.text(0)?;
+        let recorder = &self.run.recorder;
+        let opened = sysfs_open(&self.run.system, &path);
+        let result = if self.line.op == Op::ReadFile {
+            let read = opened.and_then(|file| file.read());
+            read.map(|bytes| {
+                let text = String::from_utf8_lossy(&bytes);
+                recorder.line(format!("{path} reads \"{}\"", text.trim()));
+                bytes.len()
+            })
+        } else {
+            if let Err(errno) = &opened {
+                let rc = -i64::from(errno.code());
+                recorder.line(format!("open({path}) = {rc} {}", errno_name(rc)));
+            }
+            let text = self.text(1)?;
+            opened.and_then(|file| file.write(text.as_bytes()))
+        };
+        Ok(Outcome::count(counted(result)))
     }
 
     /// A thread that reads, and the time it takes to be blocked.

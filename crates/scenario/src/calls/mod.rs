@@ -9,6 +9,7 @@ mod files;
 mod iio;
 mod kunit;
 mod lines;
+mod links;
 mod v4l2;
 
 use std::time::Duration;
@@ -21,7 +22,7 @@ use lastfd_model::{Errno, Result};
 use lastfd_sync::{Arc, Weak};
 
 use crate::ast::{ActionFn, Arg, Line, NameId, Piece};
-use crate::language::{Op, Property};
+use crate::language::{Kind, Op, Property};
 use crate::record::{driver_name, drvdata, set_or_null};
 use crate::run::{Absent, Data, Frame, Performed, Run};
 use crate::value::{Outcome, Value};
@@ -132,6 +133,8 @@ impl<'a> Call<'a> {
             | Op::WaitForCompletionTimeout
             | Op::SysfsRead
             | Op::SysfsWrite => self.file_call(),
+            Op::ReadFile | Op::WriteFile => self.path_call(),
+            Op::DeviceLinkAdd | Op::DeviceLinkDel | Op::DeviceLinkRemove => self.link_call(),
             Op::IioSetupOps
             | Op::IioDeviceAlloc
             | Op::DevmIioDeviceAlloc
@@ -327,6 +330,11 @@ impl<'a> Call<'a> {
                 _ => "NULL".to_owned(),
             });
         }
+        if let Some(id) = id
+            && self.run.scenario.name_of(id).kind == Kind::DeviceLink
+        {
+            return self.link_property(id, property);
+        }
         if let (Some(id), Property::Late) = (id, property) {
             return self.bridge_late_property(id);
         }
@@ -451,6 +459,7 @@ impl Run {
     /// Lets time pass; what other tasks print meanwhile appears then.
     pub(crate) fn msleep(&self, ms: i64) {
         let ms = u64::try_from(ms).unwrap_or(0).min(1 << 32);
+        self.system.settle();
         // Nobody cancels it.
         let _ = self.system.clock().sleep(Duration::from_millis(ms), None);
         self.recorder.flush_threads();
