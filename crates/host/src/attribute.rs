@@ -52,6 +52,8 @@ impl Attribute {
     pub(crate) fn open(system: &System, source: &Source, flags: OpenFlags) -> Result<Attribute> {
         let file = match source {
             Source::Device(device, path) => Open::Sysfs(attr_open(device, path)?),
+            Source::Bus(bus, name) => Open::Sysfs(attr_open(bus, name)?),
+            Source::Driver(driver, name) => Open::Sysfs(attr_open(driver, name)?),
             Source::Debugfs(path) => Open::Debugfs(debugfs_open(system, path)?),
         };
         let mode = match &file {

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 
 use lastfd_chrdev::{OpenFile, OpenFlags};
 use lastfd_model::event::Listener;
+use lastfd_model::raw::{UeventAction, uevent_environment};
 use lastfd_model::{Errno, Event, EventKind, Subscription, System};
+use lastfd_sync::thread::{self, JoinHandle};
 use lastfd_sync::{Arc, Mutex};
 
 use crate::attribute::Attribute;
@@ -17,25 +19,38 @@ use crate::mirror::Mirror;
 use crate::place::{Item, Look, Place};
 use crate::resolve::{Walked, walk};
 use crate::runtime::{self, RunDirectory};
+use crate::udev::{Job, Properties, Udevd};
 use crate::uevents::{Audience, Group, Sink, Uevents, kernel_datagram};
 
 /// `O_PATH`.
 const O_PATH: u32 = 0o10_000_000;
 
 /// How a [`Host`] is to be.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Options {
     /// The directory for the run's own: `$XDG_RUNTIME_DIR/lastfd`, or
     /// `/tmp/lastfd-UID`, unless told.
     pub base: Option<PathBuf>,
+    /// Who knows properties for udev's database.
+    pub properties: Vec<Properties>,
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("base", &self.base)
+            .field("properties", &self.properties.len())
+            .finish()
+    }
 }
 
 /// A System as programs see it: `/dev`, `/sys`, `/run/udev`, uevents, and who holds what.
 ///
 /// It does not keep the System from ending. It may be used from many tasks.
 pub struct Host {
-    // Dropped in this order: who feeds the mirror, then the mirror.
-    _subscription: Subscription,
+    /// None once it is being dropped: nobody feeds the mirror any more.
+    subscription: Option<Subscription>,
+    udev: Option<JoinHandle<()>>,
     shared: Arc<Shared>,
 }
 
@@ -48,7 +63,8 @@ struct Shared {
     directories: Mutex<BTreeMap<u64, String>>,
     audience: Arc<Audience>,
     holders: Holders,
-    udev: crate::udev::Database,
+    udev: Udevd,
+    properties: Vec<Properties>,
     owner: (u32, u32),
     run: RunDirectory,
 }
@@ -82,7 +98,8 @@ impl Host {
             directories: Mutex::default(),
             audience: Arc::default(),
             holders: Holders::default(),
-            udev: crate::udev::Database::default(),
+            udev: Udevd::default(),
+            properties: options.properties,
             owner: (
                 rustix::process::geteuid().as_raw(),
                 rustix::process::getegid().as_raw(),
@@ -92,10 +109,34 @@ impl Host {
         let listener: Arc<dyn Listener> = shared.clone();
         let subscription = system.subscribe(listener);
         shared.mirror_dev()?;
-        Ok(Host {
-            _subscription: subscription,
+        let worker = Arc::clone(&shared);
+        let task = move || {
+            worker.udev.run(&worker.system, |job| worker.process(&job));
+        };
+        let host = Host {
+            subscription: Some(subscription),
+            udev: Some(thread::spawn("udev", task)?),
             shared,
-        })
+        };
+        host.coldplug();
+        Ok(host)
+    }
+
+    /// Has udev take what is there already, as at boot.
+    fn coldplug(&self) {
+        for device in self.shared.system.devices() {
+            self.shared.udev.push(Job {
+                device: Some(device.id()),
+                action: UeventAction::Add,
+                env: uevent_environment(&device, UeventAction::Add).into(),
+            });
+        }
+        self.settle();
+    }
+
+    /// Waits until udev is done with every uevent so far (`udevadm settle`).
+    pub fn settle(&self) {
+        self.shared.udev.settle(&self.shared.system);
     }
 
     /// What an absolute path leads to, once the front end has put the working directory
@@ -215,6 +256,17 @@ impl fmt::Debug for Host {
     }
 }
 
+impl Drop for Host {
+    fn drop(&mut self) {
+        self.subscription = None;
+        self.shared.udev.stop();
+        if let Some(task) = self.udev.take() {
+            // A panic on it was told as that task's.
+            let _ = task.join();
+        }
+    }
+}
+
 impl Shared {
     fn look(&self) -> Look<'_> {
         Look {
@@ -320,6 +372,17 @@ impl Shared {
         Ok(())
     }
 
+    fn uevent(&self, device: Option<u64>, action: UeventAction, env: &Arc<[(String, String)]>) {
+        let datagram = kernel_datagram(action, env);
+        self.audience.send(Group::Kernel, &datagram);
+        let env = Arc::clone(env);
+        self.udev.push(Job {
+            device,
+            action,
+            env,
+        });
+    }
+
     fn node_created(&self, name: &str, device: u64) -> io::Result<()> {
         let mut nodes = self.nodes.lock();
         nodes.insert(name.to_owned(), device);
@@ -337,6 +400,28 @@ impl Shared {
         self.mirror.remove_node(&path)?;
         self.mirror.remove_empty_above(&path, "/dev");
         Ok(())
+    }
+
+    /// udev takes a uevent. Listeners are told last, when all else is there.
+    fn process(&self, job: &Job) {
+        let outcome = self.udev.process(&self.system, &self.properties, job);
+        // Where the mirror's file system is full or gone, look-ups say so.
+        for link in &outcome.gone {
+            let path = format!("/dev/{link}");
+            let _ = self.mirror.remove(&path);
+            self.mirror.remove_empty_above(&path, "/dev");
+        }
+        for (link, target) in &outcome.made {
+            let _ = self
+                .mirror
+                .ensure(&format!("/dev/{link}"), &Item::Link(target.clone()));
+        }
+        if let Some((node, mode)) = &outcome.mode {
+            self.mirror.change_mode(&format!("/dev/{node}"), *mode);
+        }
+        if let Some(datagram) = &outcome.datagram {
+            self.audience.send(Group::Udev, datagram);
+        }
     }
 
     fn device_removed(&self, device: u64) -> io::Result<()> {
@@ -362,9 +447,16 @@ impl Listener for Shared {
                 self.holders.closed(file.id);
                 Ok(())
             }
-            EventKind::Uevent { action, env, .. } => {
-                self.audience
-                    .send(Group::Kernel, &kernel_datagram(*action, env));
+            EventKind::Uevent {
+                device,
+                action,
+                env,
+            } => {
+                self.uevent(Some(device.id), *action, env);
+                Ok(())
+            }
+            EventKind::KobjectUevent { action, env, .. } => {
+                self.uevent(None, *action, env);
                 Ok(())
             }
             _ => Ok(()),

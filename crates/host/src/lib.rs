@@ -50,4 +50,5 @@ pub use attribute::Attribute;
 pub use entry::{Absent, Entry, Filesystem, Foreign, Kind, Reach, Resolved, Stat};
 pub use holders::{Grip, Holders, Holding};
 pub use host::{Host, Opened, Options};
+pub use udev::Properties;
 pub use uevents::{Group, Sink, Uevents};

@@ -105,6 +105,11 @@ impl Mirror {
         Ok(())
     }
 
+    /// Gives a placeholder other permission bits, if it is still there.
+    pub(crate) fn change_mode(&self, path: &str, mode: u16) {
+        let _ = rustix::fs::chmod(self.real(path), Mode::from_raw_mode(mode.into()));
+    }
+
     /// Takes a path away as `devtmpfs` does: its permissions first, then its name.
     pub(crate) fn remove_node(&self, path: &str) -> io::Result<()> {
         let real = self.real(path);

@@ -7,7 +7,8 @@ use core::fmt::Write as _;
 
 use lastfd_model::System;
 use lastfd_model::raw::{
-    Bus, Class, DevNode, Device, Directory, Driver, attributes, debugfs_open, debugfs_paths,
+    AttrInfo, Bus, Class, DevNode, Device, Directory, Driver, HasAttributes, attributes,
+    debugfs_open, debugfs_paths,
 };
 use lastfd_sync::Arc;
 
@@ -74,6 +75,10 @@ pub(crate) enum Item {
 pub(crate) enum Source {
     /// A device's, by its path below the device's directory.
     Device(Device, Arc<str>),
+    /// A bus's, by its name.
+    Bus(Bus, Arc<str>),
+    /// A driver's, by its name.
+    Driver(Driver, Arc<str>),
     /// A file of debugfs, by its path.
     Debugfs(Arc<str>),
 }
@@ -197,10 +202,12 @@ impl Look<'_> {
                     .map(|bus| directory(&bus.name(), Place::Bus(bus.clone())))
                     .collect()
             }
-            Place::Bus(bus) => vec![
-                directory("devices", Place::BusDevices(bus.clone())),
-                directory("drivers", Place::BusDrivers(bus.clone())),
-            ],
+            Place::Bus(bus) => {
+                let mut items = files(bus, |name| Source::Bus(bus.clone(), name));
+                items.push(directory("devices", Place::BusDevices(bus.clone())));
+                items.push(directory("drivers", Place::BusDrivers(bus.clone())));
+                sorted(items)
+            }
             Place::BusDevices(bus) => self.links_to_devices(place, &bus.devices()),
             Place::BusDrivers(bus) => {
                 let drivers = bus.drivers().into_iter();
@@ -208,7 +215,11 @@ impl Look<'_> {
                     .map(|d| directory(&d.name(), Place::Driver(d.clone())))
                     .collect()
             }
-            Place::Driver(driver) => self.links_to_devices(place, &driver.devices()),
+            Place::Driver(driver) => {
+                let mut items = files(driver, |name| Source::Driver(driver.clone(), name));
+                items.extend(self.links_to_devices(place, &driver.devices()));
+                sorted(items)
+            }
             Place::Classes => {
                 let classes = self.system.classes().into_iter();
                 classes
@@ -455,6 +466,15 @@ impl Look<'_> {
         }
         sorted(items)
     }
+}
+
+/// The attributes of a bus or a driver.
+fn files<T: HasAttributes>(owner: &T, source: impl Fn(Arc<str>) -> Source) -> Vec<(String, Item)> {
+    let item = |info: AttrInfo| {
+        let name = info.path.to_string();
+        (name, Item::Attribute(source(info.path), info.mode))
+    };
+    attributes(owner).into_iter().map(item).collect()
 }
 
 fn join(at: &str, name: &str) -> String {

@@ -103,4 +103,6 @@ pub use sysfs_file::{
     AttrFile, AttrInfo, HasAttributes, attr_open, attr_read, attr_write, attributes,
 };
 pub use sysfs_path::sysfs_open;
-pub use uevent::{UeventAction, UeventEnv, UeventHook, kobject_synth_uevent, kobject_uevent};
+pub use uevent::{
+    UeventAction, UeventEnv, UeventHook, kobject_synth_uevent, kobject_uevent, uevent_environment,
+};

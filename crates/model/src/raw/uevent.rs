@@ -156,6 +156,12 @@ fn seqnum(core: &Core) -> (String, String) {
     ("SEQNUM".to_owned(), (sent + 1).to_string())
 }
 
+/// What a uevent of this action would tell now, but for its number: for those who come
+/// when the device is there already.
+pub fn uevent_environment(device: &Device, action: UeventAction) -> UeventEnv {
+    environment(device, action, Vec::new())
+}
+
 /// Tells user space about the device (`kobject_uevent`). A device with neither
 /// bus nor class is not told about (`dev_uevent_filter`).
 ///

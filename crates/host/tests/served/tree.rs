@@ -1,107 +1,12 @@
 //! What programs find in the trees.
 
-use std::fmt::Write as _;
 use std::path::Path;
 
 use lastfd_chrdev::OpenFlags;
-use lastfd_devices::{Plugged, Spec};
-use lastfd_host::{Entry, Host, Kind, Opened, Options, Reach, Resolved};
-use lastfd_model::{Errno, System};
+use lastfd_host::{Opened, Reach, Resolved};
+use lastfd_model::Errno;
 
-struct World {
-    plugged: Vec<Plugged>,
-    host: Host,
-    system: System,
-    _base: tempfile::TempDir,
-}
-
-fn world(kinds: &[&str]) -> World {
-    let system = System::new();
-    let plug = |kind: &&str| kind.parse::<Spec>().unwrap().plug(&system).unwrap();
-    let plugged = kinds.iter().map(plug).collect();
-    let base = tempfile::tempdir().unwrap();
-    let options = Options {
-        base: Some(base.path().join("runs")),
-    };
-    let host = Host::new(&system, options).unwrap();
-    World {
-        system,
-        host,
-        plugged,
-        _base: base,
-    }
-}
-
-impl World {
-    fn entry(&self, path: &str) -> Entry {
-        match self.host.resolve(path.as_bytes(), true) {
-            Resolved::Here(entry) => entry,
-            other => panic!("{path}: {other:?}"),
-        }
-    }
-
-    fn errno(&self, path: &str) -> Errno {
-        match self.host.resolve(path.as_bytes(), true) {
-            Resolved::Absent(absent) => absent.errno,
-            other => panic!("{path}: {other:?}"),
-        }
-    }
-
-    fn read(&self, path: &str) -> String {
-        let opened = self
-            .host
-            .open(&self.entry(path), OpenFlags::RDONLY)
-            .unwrap();
-        let Opened::Attribute(file) = opened else {
-            panic!("{path}: {opened:?}")
-        };
-        let mut bytes = [0; 4096];
-        let count = file.read_at(0, &mut bytes).unwrap();
-        String::from_utf8_lossy(&bytes[..count]).into_owned()
-    }
-
-    /// All of ours below a path, as the mirror's directories show it.
-    fn listing(&self, path: &str) -> String {
-        let mut text = String::new();
-        self.list(path, &mut text);
-        text
-    }
-
-    fn list(&self, path: &str, text: &mut String) {
-        let opened = self
-            .host
-            .open(&self.entry(path), OpenFlags::DIRECTORY)
-            .unwrap();
-        let Opened::Directory(real) = opened else {
-            panic!("{path}")
-        };
-        let mut names: Vec<String> = std::fs::read_dir(real)
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
-        names.sort();
-        for name in names {
-            let path = format!("{path}/{name}");
-            let Resolved::Here(entry) = self.host.resolve(path.as_bytes(), false) else {
-                continue;
-            };
-            match entry.kind() {
-                Kind::Directory => {
-                    writeln!(text, "{path}/").unwrap();
-                    self.list(&path, text);
-                }
-                Kind::Symlink(target) => writeln!(text, "{path} -> {target}").unwrap(),
-                Kind::Node(devt) => {
-                    writeln!(text, "{path} char {devt} {:o}", entry.stat().mode & 0o777).unwrap();
-                }
-                Kind::Attribute => {
-                    writeln!(text, "{path} {:o}", entry.stat().mode & 0o777).unwrap();
-                }
-                Kind::Data => writeln!(text, "{path} data").unwrap(),
-            }
-        }
-    }
-}
+use crate::world::world;
 
 #[test]
 fn the_trees_of_a_camera() {
@@ -231,4 +136,36 @@ fn the_mirror_tells_the_way_back() {
     world.plugged[0].unplug();
     assert!(!real.exists());
     assert!(world.system.dev_nodes().is_empty());
+}
+
+#[test]
+fn writing_to_a_drivers_unbind_and_bind_takes_the_node_and_brings_it_back() {
+    let world = world(&["camera"]);
+    let write = |path: &str, text: &str| {
+        let opened = world.host.open(&world.entry(path), OpenFlags::WRONLY);
+        let Ok(Opened::Attribute(file)) = opened else {
+            panic!("{opened:?}")
+        };
+        file.write(text.as_bytes())
+    };
+    let driver = "/sys/bus/platform/devices/camera/driver";
+    assert_eq!(
+        write(&format!("{driver}/unbind"), "nobody"),
+        Err(Errno::ENODEV)
+    );
+    let node = world.host.directory().join("tree/dev/video0");
+    assert!(node.symlink_metadata().is_ok());
+    assert_eq!(write(&format!("{driver}/unbind"), "camera"), Ok(6));
+    assert_eq!(world.errno("/dev/video0"), Errno::ENOENT);
+    assert!(node.symlink_metadata().is_err());
+    assert_eq!(world.errno(driver), Errno::ENOENT);
+    assert_eq!(
+        write("/sys/bus/platform/drivers/camera/bind", "camera\n"),
+        Ok(7)
+    );
+    assert_eq!(
+        world.entry("/dev/video0").stat().mode & 0o170_000,
+        0o020_000
+    );
+    assert!(node.symlink_metadata().is_ok());
 }

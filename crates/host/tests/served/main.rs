@@ -1,0 +1,5 @@
+//! What is served of a System: trees, uevents, database, control.
+
+mod tree;
+mod udev;
+mod world;
