@@ -238,6 +238,42 @@ structs! {
         /// Zero, and the rest of the union.
         reserved: [u8; 176],
     }
+    /// `struct v4l2_frmsizeenum`, with the union as for a discrete size.
+    V4l2Frmsizeenum {
+        /// Which size is asked for.
+        index: u32,
+        /// Of which format.
+        pixel_format: u32,
+        /// `V4L2_FRMSIZE_TYPE_*`.
+        type_: u32,
+        /// Pixels of a line.
+        width: u32,
+        /// Lines.
+        height: u32,
+        /// The rest of the union.
+        stepwise: [u32; 4],
+        /// Zero.
+        reserved: [u32; 2],
+    }
+    /// `struct v4l2_frmivalenum`, with the union as for a discrete interval.
+    V4l2Frmivalenum {
+        /// Which interval is asked for.
+        index: u32,
+        /// Of which format.
+        pixel_format: u32,
+        /// Of pictures with so many pixels a line.
+        width: u32,
+        /// And so many lines.
+        height: u32,
+        /// `V4L2_FRMIVAL_TYPE_*`.
+        type_: u32,
+        /// Seconds from one frame to the next.
+        discrete: V4l2Fract,
+        /// The rest of the union.
+        stepwise: [V4l2Fract; 2],
+        /// Zero.
+        reserved: [u32; 2],
+    }
     /// `struct v4l2_input`.
     V4l2Input {
         /// Which input is asked for.
@@ -576,8 +612,8 @@ ioctls! {
     VIDIOC_G_EXT_CTRLS = iowr::<V4l2ExtControls>(V, 71);
     VIDIOC_S_EXT_CTRLS = iowr::<V4l2ExtControls>(V, 72);
     VIDIOC_TRY_EXT_CTRLS = iowr::<V4l2ExtControls>(V, 73);
-    VIDIOC_ENUM_FRAMESIZES = both(74, 44);
-    VIDIOC_ENUM_FRAMEINTERVALS = both(75, 52);
+    VIDIOC_ENUM_FRAMESIZES = iowr::<V4l2Frmsizeenum>(V, 74);
+    VIDIOC_ENUM_FRAMEINTERVALS = iowr::<V4l2Frmivalenum>(V, 75);
     VIDIOC_G_ENC_INDEX = out(76, 2072);
     VIDIOC_ENCODER_CMD = both(77, 40);
     VIDIOC_TRY_ENCODER_CMD = both(78, 40);
@@ -628,6 +664,7 @@ numbers! {
     V4L2_CAP_READWRITE = 0x100_0000;
     V4L2_CAP_STREAMING = 0x400_0000;
     V4L2_CAP_DEVICE_CAPS = 0x8000_0000;
+    V4L2_CAP_TIMEPERFRAME = 0x1000;
     V4L2_PIX_FMT_PRIV_MAGIC = 0xfeed_cafe;
     V4L2_BUF_FLAG_MAPPED = 0x1;
     V4L2_BUF_FLAG_QUEUED = 0x2;
@@ -678,10 +715,12 @@ numbers! {
     V4L2_CID_CONTRAST = 0x0098_0901;
     V4L2_CID_SATURATION = 0x0098_0902;
     V4L2_CID_HUE = 0x0098_0903;
+    V4L2_CID_DO_WHITE_BALANCE = 0x0098_090d;
     V4L2_CID_EXPOSURE = 0x0098_0911;
     V4L2_CID_GAIN = 0x0098_0913;
     V4L2_CID_HFLIP = 0x0098_0914;
     V4L2_CID_VFLIP = 0x0098_0915;
+    V4L2_CID_POWER_LINE_FREQUENCY = 0x0098_0918;
     V4L2_CID_CAMERA_CLASS = 0x009a_0001;
     V4L2_EVENT_ALL = 0;
     V4L2_EVENT_VSYNC = 1;
@@ -737,6 +776,10 @@ members! {
     V4L2_CTRL_TYPE_BUTTON = 4;
     V4L2_CTRL_TYPE_CTRL_CLASS = 6;
     V4L2_INPUT_TYPE_CAMERA = 2;
+    V4L2_FRMSIZE_TYPE_DISCRETE = 1;
+    V4L2_FRMIVAL_TYPE_DISCRETE = 1;
+    V4L2_CID_POWER_LINE_FREQUENCY_DISABLED = 0;
+    V4L2_CID_POWER_LINE_FREQUENCY_AUTO = 3;
 }
 
 /// `V4L2_PIX_FMT_GREY`: a byte of grey for each pixel.

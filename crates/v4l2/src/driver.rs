@@ -15,6 +15,7 @@ use lastfd_model::typed::{Bound, Device};
 use lastfd_model::{Errno, Result};
 use lastfd_sync::{Arc, OnceLock};
 
+use crate::picture::{self, Picture, Pictures};
 use crate::raw::{self, CtrlOps, V4l2IoctlOps, Vb2Buffer, Vb2Ops, Vb2Queue, Vb2State};
 use crate::video::{Shared, Video, WeakVideo};
 
@@ -94,59 +95,52 @@ pub trait Driver: Send + Sync + 'static {
         let _ = (id, value);
         Ok(())
     }
-}
 
-/// The one format of a camera.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Picture {
-    /// Pixels of a line.
-    pub width: u32,
-    /// Lines.
-    pub height: u32,
-    /// Its four characters, such as [`V4L2_PIX_FMT_GREY`].
-    pub pixelformat: u32,
-    /// Bytes of a line.
-    pub bytesperline: u32,
-}
-
-impl Picture {
-    /// A byte of grey for each pixel.
-    pub fn grey(width: u32, height: u32) -> Picture {
-        Picture {
-            width,
-            height,
-            pixelformat: V4L2_PIX_FMT_GREY,
-            bytesperline: width,
-        }
-    }
-
-    /// Bytes of the whole.
-    pub fn size(&self) -> u32 {
-        self.bytesperline.saturating_mul(self.height)
-    }
-
-    fn fill(&self, format: &mut V4l2Format) {
-        format.set_pix(&V4l2PixFormat {
-            width: self.width,
-            height: self.height,
-            pixelformat: self.pixelformat,
-            field: V4L2_FIELD_NONE,
-            bytesperline: self.bytesperline,
-            sizeimage: self.size(),
-            colorspace: V4L2_COLORSPACE_SRGB,
-            ..V4l2PixFormat::default()
-        });
+    /// The last open file is being closed; its stream is still there.
+    fn last_close(&self, video: &Video) {
+        let _ = video;
     }
 }
+
+/// Buffers that read() uses, and the fewest that a program gets.
+pub(crate) const READ_BUFFERS: u32 = 2;
 
 /// A control of a camera, of the standard ones.
 #[derive(Clone, Copy, Debug)]
-struct Control {
-    id: u32,
-    min: i32,
-    max: i32,
-    step: u32,
-    default: i32,
+enum Control {
+    Value {
+        id: u32,
+        min: i32,
+        max: i32,
+        step: u32,
+        default: i32,
+    },
+    Menu {
+        id: u32,
+        max: u8,
+        default: u8,
+    },
+}
+
+impl Control {
+    fn add(&self, controls: &raw::CtrlHandler, ops: Arc<dyn CtrlOps>) -> Result {
+        match *self {
+            Control::Value {
+                id,
+                min,
+                max,
+                step,
+                default,
+            } => {
+                let (min, max, step) = (min.into(), max.into(), step.into());
+                raw::v4l2_ctrl_new_std(controls, Some(ops), id, min, max, step, default.into())
+            }
+            Control::Menu { id, max, default } => {
+                raw::v4l2_ctrl_new_std_menu(controls, Some(ops), id, max, 0, default)
+            }
+        }
+        .map(drop)
+    }
 }
 
 /// A camera that nobody can see yet.
@@ -155,25 +149,42 @@ struct Control {
 pub struct Builder<'a> {
     parent: &'a Device<Bound>,
     name: String,
-    picture: Picture,
+    pictures: Vec<Picture>,
+    intervals: Vec<V4l2Fract>,
     controls: Vec<Control>,
 }
 
 impl<'a> Builder<'a> {
-    /// A camera on this device.
+    /// A camera on this device, with the picture it starts with.
     pub fn new(parent: &'a Device<Bound>, name: &str, picture: Picture) -> Builder<'a> {
         Builder {
             parent,
             name: name.to_owned(),
-            picture,
+            pictures: vec![picture],
+            intervals: Vec::new(),
             controls: Vec::new(),
         }
+    }
+
+    /// With more formats and sizes, for programs to choose from. What is chosen,
+    /// [`Video::picture`] tells.
+    pub fn pictures(mut self, pictures: impl IntoIterator<Item = Picture>) -> Builder<'a> {
+        self.pictures.extend(pictures);
+        self
+    }
+
+    /// With times between frames, seconds as fractions, for programs to choose
+    /// from; the first is the one it starts with. What is chosen,
+    /// [`Video::interval`] tells. Without any, programs cannot ask for them.
+    pub fn intervals(mut self, intervals: impl IntoIterator<Item = V4l2Fract>) -> Builder<'a> {
+        self.intervals.extend(intervals);
+        self
     }
 
     /// With a standard control, such as
     /// [`V4L2_CID_BRIGHTNESS`](lastfd_abi::v4l2::V4L2_CID_BRIGHTNESS).
     pub fn control(mut self, id: u32, min: i32, max: i32, step: u32, default: i32) -> Builder<'a> {
-        self.controls.push(Control {
+        self.controls.push(Control::Value {
             id,
             min,
             max,
@@ -183,30 +194,42 @@ impl<'a> Builder<'a> {
         self
     }
 
+    /// With a standard control that does something when it is written to, such
+    /// as [`V4L2_CID_DO_WHITE_BALANCE`](lastfd_abi::v4l2::V4L2_CID_DO_WHITE_BALANCE).
+    pub fn button(self, id: u32) -> Builder<'a> {
+        self.control(id, 0, 0, 0, 0)
+    }
+
+    /// With a standard control of items 0 to `max`, such as
+    /// [`V4L2_CID_POWER_LINE_FREQUENCY`](lastfd_abi::v4l2::V4L2_CID_POWER_LINE_FREQUENCY).
+    pub fn menu(mut self, id: u32, max: u8, default: u8) -> Builder<'a> {
+        self.controls.push(Control::Menu { id, max, default });
+        self
+    }
+
     /// Registers it: from here on programs can open it, until the driver is
     /// unbound.
     ///
     /// # Errors
-    /// `EINVAL` for a picture without bytes; `ERANGE` for a control that cannot
+    /// `EINVAL` for a picture without bytes or an interval without time; `ERANGE` for a control that cannot
     /// be; `ENOMEM`, `ENFILE`. Nothing is left then.
     #[track_caller]
     pub fn register<D: Driver>(self, driver: D) -> Result<Video> {
-        if self.picture.size() == 0 {
-            return Err(Errno::EINVAL);
-        }
+        let pictures = Pictures::new(self.pictures.clone(), self.intervals.clone());
+        let pictures = Arc::new(pictures.ok_or(Errno::EINVAL)?);
         let parent = self.parent.raw();
         let v4l2 = raw::V4l2Device::new(&parent.system());
         raw::v4l2_device_register(Some(parent), &v4l2)?;
         v4l2.set_release(raw::v4l2_device_unregister);
-        let video = self.make(&v4l2, Arc::new(driver)).inspect_err(|_| {
-            raw::v4l2_device_unregister(&v4l2);
-        })?;
-        let vdev = video.vdev.clone();
+        let video = self
+            .make(&v4l2, pictures, Arc::new(driver))
+            .inspect_err(|_| {
+                raw::v4l2_device_unregister(&v4l2);
+            })?;
+        let ended = video.clone();
         let end = Action::new(move || {
-            // A device whose flag is clear is not unregistered, says the core;
-            // vivid's remove sets it again too.
-            vdev.set_flag(raw::VideoFlag::Registered, true);
-            raw::vb2_video_unregister_device(&vdev);
+            ended.end_disconnects();
+            raw::vb2_video_unregister_device(&ended.vdev);
             raw::v4l2_device_disconnect(&v4l2);
             raw::v4l2_device_put(&v4l2);
         });
@@ -214,25 +237,30 @@ impl<'a> Builder<'a> {
         Ok(video)
     }
 
-    fn make<D: Driver>(&self, v4l2: &raw::V4l2Device, driver: Arc<D>) -> Result<Video> {
+    fn make<D: Driver>(
+        &self,
+        v4l2: &raw::V4l2Device,
+        pictures: Arc<Pictures>,
+        driver: Arc<D>,
+    ) -> Result<Video> {
         let system = v4l2.system().clone();
         let vdev = raw::video_device_alloc(&system)?;
         let video = Video {
             vdev: vdev.clone(),
-            shared: Arc::new(Shared::default()),
+            shared: Arc::new(Shared::new(Arc::clone(&pictures))),
         };
         let lock = raw::VideoLock::new();
         let frames = Arc::new(Frames {
             driver: Arc::clone(&driver),
             video: OnceLock::new(),
-            size: self.picture.size(),
+            pictures: Arc::clone(&pictures),
         });
         let ops: Arc<dyn Vb2Ops> = frames.clone();
         let queue = raw::vb2_queue_init(
             &system,
             raw::Vb2QueueSpec {
                 ops: Some(ops),
-                min_reqbufs_allocation: 2,
+                min_reqbufs_allocation: READ_BUFFERS,
                 lock: Some(lock.clone()),
                 ..raw::Vb2QueueSpec::default()
             },
@@ -242,15 +270,7 @@ impl<'a> Builder<'a> {
         let controls = raw::v4l2_ctrl_handler_init(&system)?;
         for control in &self.controls {
             let ops: Arc<dyn CtrlOps> = Arc::new(Controls(Arc::clone(&driver)));
-            raw::v4l2_ctrl_new_std(
-                &controls,
-                Some(ops),
-                control.id,
-                control.min.into(),
-                control.max.into(),
-                control.step.into(),
-                control.default.into(),
-            )?;
+            control.add(&controls, ops)?;
         }
         vdev.set_name(&self.name);
         vdev.set_v4l2_dev(v4l2);
@@ -258,8 +278,20 @@ impl<'a> Builder<'a> {
         vdev.set_queue(&queue);
         vdev.set_ctrl_handler(&controls);
         vdev.set_device_caps(V4L2_CAP_VIDEO_CAPTURE | V4L2_CAP_STREAMING | V4L2_CAP_READWRITE);
-        vdev.set_fops(raw::V4l2FileOperations::vb2());
-        vdev.set_ioctl_ops(ioctl_ops(&self.name, self.picture));
+        let closed = Arc::clone(&frames);
+        vdev.set_fops(raw::V4l2FileOperations {
+            release: Some(Arc::new(move |file| {
+                let fh = raw::v4l2_fh_of(file);
+                if let Some(video) = closed.video()
+                    && fh.is_some_and(|fh| raw::v4l2_fh_is_singular(&fh))
+                {
+                    closed.driver.last_close(&video);
+                }
+                raw::vb2_fop_release(file);
+            })),
+            ..raw::V4l2FileOperations::vb2()
+        });
+        vdev.set_ioctl_ops(ioctl_ops(&self.name, &pictures));
         // It keeps what the queue's callbacks need as long as there is a queue.
         let of_release = Arc::clone(&video.shared);
         vdev.set_release(move |vdev| {
@@ -275,8 +307,8 @@ impl<'a> Builder<'a> {
     }
 }
 
-/// Identity, the one format and the one input.
-fn ioctl_ops(name: &str, picture: Picture) -> V4l2IoctlOps {
+/// Identity, pictures, and the one input.
+fn ioctl_ops(name: &str, pictures: &Arc<Pictures>) -> V4l2IoctlOps {
     let card = name.to_owned();
     V4l2IoctlOps {
         vidioc_querycap: Some(Arc::new(move |call, cap| {
@@ -284,28 +316,6 @@ fn ioctl_ops(name: &str, picture: Picture) -> V4l2IoctlOps {
             let driver = driver.map(|driver| driver.name());
             set_text(&mut cap.driver, driver.as_deref().unwrap_or(&card));
             set_text(&mut cap.card, &card);
-            Ok(())
-        })),
-        vidioc_enum_fmt_vid_cap: Some(Arc::new(move |_, desc| {
-            desc.pixelformat = picture.pixelformat;
-            match desc.index {
-                0 => Ok(()),
-                _ => Err(Errno::EINVAL),
-            }
-        })),
-        vidioc_g_fmt_vid_cap: Some(Arc::new(move |_, format| {
-            picture.fill(format);
-            Ok(())
-        })),
-        vidioc_try_fmt_vid_cap: Some(Arc::new(move |_, format| {
-            picture.fill(format);
-            Ok(())
-        })),
-        vidioc_s_fmt_vid_cap: Some(Arc::new(move |call, format| {
-            if call.vdev().queue().is_some_and(|queue| queue.is_busy()) {
-                return Err(Errno::EBUSY);
-            }
-            picture.fill(format);
             Ok(())
         })),
         vidioc_enum_input: Some(Arc::new(|_, input| {
@@ -324,7 +334,7 @@ fn ioctl_ops(name: &str, picture: Picture) -> V4l2IoctlOps {
             0 => Ok(()),
             _ => Err(Errno::EINVAL),
         })),
-        ..V4l2IoctlOps::default()
+        ..picture::ioctl_ops(pictures)
     }
     .with_vb2()
     .with_ctrl_events()
@@ -334,7 +344,7 @@ fn ioctl_ops(name: &str, picture: Picture) -> V4l2IoctlOps {
 struct Frames<D> {
     driver: Arc<D>,
     video: OnceLock<WeakVideo>,
-    size: u32,
+    pictures: Arc<Pictures>,
 }
 
 impl<D: Driver> Frames<D> {
@@ -346,15 +356,19 @@ impl<D: Driver> Frames<D> {
 impl<D: Driver> Vb2Ops for Frames<D> {
     fn queue_setup(&self, _: &Vb2Queue, _: &mut u32, size: &mut u32) -> Result {
         match *size {
-            0 => *size = self.size,
-            small if small < self.size => return Err(Errno::EINVAL),
+            0 => *size = self.pictures.picture().size(),
+            small if small < self.pictures.picture().size() => return Err(Errno::EINVAL),
             _ => {}
         }
         Ok(())
     }
 
     fn buf_prepare(&self, buffer: &Vb2Buffer) -> Result {
-        buffer.set_payload(self.size);
+        let size = self.pictures.picture().size();
+        if buffer.size() < size {
+            return Err(Errno::EINVAL);
+        }
+        buffer.set_payload(size);
         buffer.set_field(V4L2_FIELD_NONE);
         Ok(())
     }

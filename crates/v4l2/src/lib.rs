@@ -17,9 +17,12 @@
 
 mod driver;
 mod event;
+mod picture;
 pub mod raw;
 mod video;
 
-pub use driver::{Builder, Driver, Picture};
+pub use driver::{Builder, Driver};
 pub use event::{V4l2CoreEvent, V4l2EventKind};
+pub use lastfd_abi::v4l2 as abi;
+pub use picture::Picture;
 pub use video::{Frame, Video};

@@ -1,12 +1,14 @@
 //! A camera as its driver sees it, and the frames it fills.
 
 use core::fmt;
+use core::time::Duration;
 use std::collections::VecDeque;
 
 use lastfd_model::typed::{Device, Framework};
 use lastfd_model::{Result, System};
 use lastfd_sync::{Arc, Mutex, Weak};
 
+use crate::picture::{Picture, Pictures};
 use crate::raw::{self, Vb2Buffer, Vb2State};
 
 /// A registered camera, as its driver sees it: lent to the callbacks, and to be
@@ -18,12 +20,33 @@ pub struct Video {
 }
 
 /// What a camera and its frames share.
-#[derive(Default)]
 pub(crate) struct Shared {
     /// Buffers that came in and were not asked for yet.
     pub(crate) waiting: Mutex<VecDeque<Vb2Buffer>>,
     /// The number of the next frame.
     pub(crate) sequence: Mutex<u32>,
+    pictures: Arc<Pictures>,
+    connection: Mutex<Connection>,
+}
+
+impl Shared {
+    pub(crate) fn new(pictures: Arc<Pictures>) -> Shared {
+        Shared {
+            waiting: Mutex::default(),
+            sequence: Mutex::new(0),
+            pictures,
+            connection: Mutex::new(Connection::There),
+        }
+    }
+}
+
+/// Whether [`Video::disconnect`] was called.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Connection {
+    There,
+    Lost,
+    /// The camera is being unregistered, and calls it nothing else any more.
+    Ending,
 }
 
 /// What the queue's callbacks know of their camera, which holds the queue.
@@ -77,6 +100,22 @@ impl Video {
         self.vdev.system()
     }
 
+    /// The format and size that frames have now.
+    pub fn picture(&self) -> Picture {
+        self.shared.pictures.picture()
+    }
+
+    /// The time from one frame to the next, if the camera has one.
+    pub fn interval(&self) -> Option<Duration> {
+        self.shared.pictures.interval()
+    }
+
+    /// A frame was taken and found no buffer: its number is missing.
+    pub fn lose_frame(&self) {
+        let mut sequence = self.shared.sequence.lock();
+        *sequence = sequence.wrapping_add(1);
+    }
+
     /// Whether programs get through to it.
     pub fn is_registered(&self) -> bool {
         raw::video_is_registered(&self.vdev)
@@ -100,8 +139,32 @@ impl Video {
     /// that lost its hardware and does not unregister. No frame ends by it.
     #[track_caller]
     pub fn disconnect(&self) {
-        self.vdev.set_flag(raw::VideoFlag::Registered, false);
+        let mut connection = self.shared.connection.lock();
+        if *connection == Connection::There {
+            *connection = Connection::Lost;
+            self.vdev.set_flag(raw::VideoFlag::Registered, false);
+        }
+        drop(connection);
         raw::v4l2_event_wake_all(&self.vdev);
+    }
+
+    /// Ends [`disconnect`](Video::disconnect), and tells whether it was called.
+    pub fn reconnect(&self) -> bool {
+        let mut connection = self.shared.connection.lock();
+        let lost = *connection == Connection::Lost;
+        if lost {
+            *connection = Connection::There;
+            self.vdev.set_flag(raw::VideoFlag::Registered, true);
+        }
+        lost
+    }
+
+    /// The camera is about to be unregistered. A device whose flag is clear would
+    /// not be, says the core; vivid's remove sets it again too.
+    pub(crate) fn end_disconnects(&self) {
+        let mut connection = self.shared.connection.lock();
+        *connection = Connection::Ending;
+        self.vdev.set_flag(raw::VideoFlag::Registered, true);
     }
 
     /// The raw face's handle.

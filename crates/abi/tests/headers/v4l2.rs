@@ -73,6 +73,13 @@ fn v4l2_is_laid_out_as_in_the_headers() {
             extendedmode = "parm.capture.extendedmode",
             readbuffers = "parm.capture.readbuffers", reserved = "parm.capture.reserved"
         }
+        V4l2Frmsizeenum = "struct v4l2_frmsizeenum" {
+            index, pixel_format, type_ = "type", width = "discrete.width",
+            height = "discrete.height", reserved
+        }
+        V4l2Frmivalenum = "struct v4l2_frmivalenum" {
+            index, pixel_format, width, height, type_ = "type", discrete, reserved
+        }
         V4l2Input = "struct v4l2_input" {
             index, name, type_ = "type", audioset, tuner, std, status, capabilities, reserved
         }

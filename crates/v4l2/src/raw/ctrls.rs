@@ -1,7 +1,7 @@
 //! Controls: what a program can set, and who is told.
 //!
 //! Follows `drivers/media/v4l2-core/v4l2-ctrls-core.c` for controls with one
-//! 32-bit value: integers, switches, buttons and class names. No clusters.
+//! 32-bit value: integers, switches, menus, buttons and class names. No clusters.
 
 use core::fmt;
 use std::collections::BTreeMap;
@@ -57,12 +57,27 @@ pub struct CtrlConfig {
     pub min: i64,
     /// The largest value.
     pub max: i64,
-    /// From one value to the next.
+    /// From one value to the next; of a menu, the items that are not there
+    /// (`menu_skip_mask`).
     pub step: u64,
     /// The value it starts with.
     pub def: i64,
     /// `V4L2_CTRL_FLAG_*`.
     pub flags: u32,
+    /// The items of a menu, from 0 on.
+    pub menu: Vec<String>,
+}
+
+impl CtrlConfig {
+    /// The name of an item of a menu, if it is one that can be chosen.
+    // v4l2-ctrls-api.c: v4l2_querymenu
+    pub(crate) fn item(&self, index: i64) -> Option<&str> {
+        let skipped = index < 64 && self.step >> index & 1 != 0;
+        let there = (self.min..=self.max).contains(&index) && !skipped;
+        let name = usize::try_from(index).ok().filter(|_| there);
+        let name = name.and_then(|index| self.menu.get(index))?;
+        (!name.is_empty()).then_some(name)
+    }
 }
 
 /// Subscribed to a control: the file, and how.
@@ -174,6 +189,13 @@ impl Ctrl {
         Ok(match config.type_ {
             V4L2_CTRL_TYPE_INTEGER => round_to_range(value, config),
             V4L2_CTRL_TYPE_BOOLEAN => i32::from(value != 0),
+            V4L2_CTRL_TYPE_MENU => {
+                if !(config.min..=config.max).contains(&value.into()) {
+                    return Err(Errno::ERANGE);
+                }
+                config.item(value.into()).ok_or(Errno::EINVAL)?;
+                value
+            }
             V4L2_CTRL_TYPE_BUTTON | V4L2_CTRL_TYPE_CTRL_CLASS => 0,
             _ => return Err(Errno::EINVAL),
         })
@@ -218,7 +240,10 @@ impl Ctrl {
             flags: self.flags(),
             minimum: config.min as i32,
             maximum: config.max as i32,
-            step: config.step as i32,
+            step: match config.type_ {
+                V4L2_CTRL_TYPE_MENU => 1,
+                _ => config.step as i32,
+            },
             default_value: config.def as i32,
             pad: 0,
         });
@@ -390,7 +415,9 @@ pub fn v4l2_ctrl_new_custom(
     if let Some(errno) = handler.error() {
         return Err(errno);
     }
-    if config.id == 0 || config.id >= V4L2_CID_PRIVATE_BASE || config.name.is_empty() {
+    let no_menu = config.type_ == V4L2_CTRL_TYPE_MENU && config.menu.is_empty();
+    let no_number = config.id == 0 || config.id >= V4L2_CID_PRIVATE_BASE;
+    if no_number || config.name.is_empty() || no_menu {
         return handler.fail(Errno::ERANGE);
     }
     if let Err(errno) = check_range(&config) {
@@ -435,6 +462,7 @@ fn check_range(config: &CtrlConfig) -> Result {
         max,
         step,
         def,
+        ref menu,
         ..
     } = config;
     match config.type_ {
@@ -445,6 +473,17 @@ fn check_range(config: &CtrlConfig) -> Result {
                 return Err(Errno::ERANGE);
             }
             Ok(())
+        }
+        V4L2_CTRL_TYPE_MENU => {
+            if min > max || def < min || def > max || min < 0 || step != 0 && max >= 64 {
+                return Err(Errno::ERANGE);
+            }
+            // The kernel would read behind the end of the menu.
+            let beyond = usize::try_from(max).is_ok_and(|max| max >= menu.len());
+            match def < 64 && step >> def & 1 != 0 || beyond {
+                true => Err(Errno::EINVAL),
+                false => Ok(()),
+            }
         }
         V4L2_CTRL_TYPE_BUTTON | V4L2_CTRL_TYPE_CTRL_CLASS => Ok(()),
         _ => Err(Errno::EINVAL),

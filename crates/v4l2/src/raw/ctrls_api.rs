@@ -38,7 +38,10 @@ pub fn v4l2_query_ext_ctrl(handler: &CtrlHandler, query: &mut V4l2QueryExtCtrl) 
         type_: config.type_,
         minimum: config.min,
         maximum: config.max,
-        step: config.step,
+        step: match config.type_ {
+            V4L2_CTRL_TYPE_MENU => 1,
+            _ => config.step,
+        },
         default_value: config.def,
         flags: ctrl.flags(),
         elem_size: 4,
@@ -65,7 +68,7 @@ pub fn v4l2_queryctrl(handler: &CtrlHandler, query: &mut V4l2Queryctrl) -> Resul
     query.name = extended.name;
     let ranged = matches!(
         extended.type_,
-        V4L2_CTRL_TYPE_INTEGER | V4L2_CTRL_TYPE_BOOLEAN
+        V4L2_CTRL_TYPE_INTEGER | V4L2_CTRL_TYPE_BOOLEAN | V4L2_CTRL_TYPE_MENU
     );
     let number = |value: i64| if ranged { value as i32 } else { 0 };
     query.minimum = number(extended.minimum);
@@ -75,15 +78,20 @@ pub fn v4l2_queryctrl(handler: &CtrlHandler, query: &mut V4l2Queryctrl) -> Resul
     Ok(())
 }
 
-/// Names an item of a menu (`v4l2_querymenu`): there are no menus here.
+/// Names an item of a menu (`v4l2_querymenu`).
 ///
 /// # Errors
-/// `EINVAL`.
-pub(crate) fn v4l2_querymenu(handler: &CtrlHandler, query: &mut V4l2Querymenu) -> Result {
-    if v4l2_ctrl_find(handler, query.id).is_some() {
-        query.reserved = 0;
+/// `EINVAL` for what is no menu, or an item that there is not.
+pub fn v4l2_querymenu(handler: &CtrlHandler, query: &mut V4l2Querymenu) -> Result {
+    let ctrl = v4l2_ctrl_find(handler, query.id).ok_or(Errno::EINVAL)?;
+    query.reserved = 0;
+    let config = ctrl.config();
+    if config.type_ != V4L2_CTRL_TYPE_MENU {
+        return Err(Errno::EINVAL);
     }
-    Err(Errno::EINVAL)
+    let name = config.item(query.index.into()).ok_or(Errno::EINVAL)?;
+    set_text(&mut query.name, name);
+    Ok(())
 }
 
 // v4l2-ctrls-api.c: get_ctrl

@@ -51,6 +51,10 @@ ops! {
     vidioc_s_fmt_vid_cap: IoctlFn<V4l2Format>,
     /// Tells what a change would give.
     vidioc_try_fmt_vid_cap: IoctlFn<V4l2Format>,
+    /// Names the sizes of a format.
+    vidioc_enum_framesizes: IoctlFn<V4l2Frmsizeenum>,
+    /// Names the times between frames of a format and a size.
+    vidioc_enum_frameintervals: IoctlFn<V4l2Frmivalenum>,
     /// Tells the time between frames.
     vidioc_g_parm: IoctlFn<V4l2Streamparm>,
     /// Changes the time between frames.

@@ -121,6 +121,8 @@ table! {
     VIDIOC_G_EXT_CTRLS, g_ext_ctrls, CTRL | ALWAYS_COPY, 0;
     VIDIOC_S_EXT_CTRLS, s_ext_ctrls, PRIO | CTRL | ALWAYS_COPY, 0;
     VIDIOC_TRY_EXT_CTRLS, try_ext_ctrls, CTRL | ALWAYS_COPY, 0;
+    VIDIOC_ENUM_FRAMESIZES, enum_framesizes, 0, up_to!(V4l2Frmsizeenum, pixel_format, type_);
+    VIDIOC_ENUM_FRAMEINTERVALS, enum_frameintervals, 0, up_to!(V4l2Frmivalenum, height, type_);
     VIDIOC_G_PRIORITY, g_priority, 0, 0;
     VIDIOC_S_PRIORITY, s_priority, PRIO, 0;
     VIDIOC_LOG_STATUS, log_status, 0, 0;
@@ -400,6 +402,8 @@ plain_ioctls! {
     enuminput, vidioc_enum_input: V4l2Input;
     g_input, vidioc_g_input: u32;
     s_input, vidioc_s_input: u32;
+    enum_framesizes, vidioc_enum_framesizes: V4l2Frmsizeenum;
+    enum_frameintervals, vidioc_enum_frameintervals: V4l2Frmivalenum;
 }
 
 fn g_parm(ops: &V4l2IoctlOps, call: &mut IoctlCall<'_, '_>, data: &mut [u8]) -> Try<()> {

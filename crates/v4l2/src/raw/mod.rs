@@ -29,9 +29,10 @@ pub use ctrls::{
 };
 pub use ctrls_api::{
     v4l2_ctrl_log_status, v4l2_ctrl_poll, v4l2_ctrl_subscribe_event, v4l2_g_ctrl, v4l2_g_ext_ctrls,
-    v4l2_query_ext_ctrl, v4l2_queryctrl, v4l2_s_ctrl, v4l2_s_ext_ctrls, v4l2_try_ext_ctrls,
+    v4l2_query_ext_ctrl, v4l2_queryctrl, v4l2_querymenu, v4l2_s_ctrl, v4l2_s_ext_ctrls,
+    v4l2_try_ext_ctrls,
 };
-pub use ctrls_std::v4l2_ctrl_new_std;
+pub use ctrls_std::{v4l2_ctrl_new_std, v4l2_ctrl_new_std_menu};
 pub use events::{
     SubscribedEventOps, v4l2_event_dequeue, v4l2_event_pending, v4l2_event_queue,
     v4l2_event_queue_fh, v4l2_event_subscribe, v4l2_event_unsubscribe, v4l2_event_unsubscribe_all,

@@ -223,6 +223,14 @@ fn determine_valid_ioctls(vdev: &VideoDevice) {
             VIDIOC_TRY_FMT,
             is_vid && is_rx && ops.vidioc_try_fmt_vid_cap.is_some(),
         ),
+        (
+            VIDIOC_ENUM_FRAMESIZES,
+            is_vid && ops.vidioc_enum_framesizes.is_some(),
+        ),
+        (
+            VIDIOC_ENUM_FRAMEINTERVALS,
+            is_vid && ops.vidioc_enum_frameintervals.is_some(),
+        ),
         (VIDIOC_G_PARM, is_vid && ops.vidioc_g_parm.is_some()),
         (VIDIOC_S_PARM, is_vid && ops.vidioc_s_parm.is_some()),
         (
