@@ -46,7 +46,10 @@ pub(crate) fn name(settings: &Settings) -> core::result::Result<Option<String>, 
     word(settings, "name")
 }
 
-fn word(settings: &Settings, key: &'static str) -> core::result::Result<Option<String>, BadValue> {
+pub(crate) fn word(
+    settings: &Settings,
+    key: &'static str,
+) -> core::result::Result<Option<String>, BadValue> {
     match settings.get(key) {
         None => Ok(None),
         Some(word) if word.is_empty() || word.contains(char::is_whitespace) => Err(BadValue {

@@ -1,11 +1,13 @@
 //! The table of kinds: what can be plugged in, and what can be set on it.
 
+use crate::accel::Accelerometer;
 use crate::adc::IioAdc;
 use crate::bu27034::Bu27034;
 use crate::camera::Camera;
 use crate::cec::CecAdapter;
 use crate::dac::IioDac;
 use crate::display::Display;
+use crate::level::{LightSensor, ProximitySensor};
 use crate::plug::Hardware;
 
 /// A kind of test device.
@@ -52,6 +54,18 @@ impl Settings {
         self.0.push((key, value.to_owned()));
     }
 
+    /// A number that a key was set to, if it was. `expected` says which numbers
+    /// it takes.
+    pub(crate) fn number<N: core::str::FromStr>(
+        &self,
+        key: &'static str,
+        expected: &'static str,
+        takes: impl Fn(&N) -> bool,
+    ) -> Result<Option<N>, BadValue> {
+        let number = |text: &str| number(key, text, expected, takes);
+        self.get(key).map(number).transpose()
+    }
+
     /// The value a key was set to.
     pub fn get(&self, key: &str) -> Option<&str> {
         self.0
@@ -61,10 +75,24 @@ impl Settings {
     }
 }
 
+/// A number, if the key takes it.
+pub(crate) fn number<N: core::str::FromStr>(
+    key: &'static str,
+    text: &str,
+    expected: &'static str,
+    takes: impl Fn(&N) -> bool,
+) -> Result<N, BadValue> {
+    let number = text.parse().ok().filter(takes);
+    number.ok_or(BadValue { key, expected })
+}
+
 /// Every kind there is.
 pub const KINDS: &[Kind] = &[
     IioAdc::KIND,
     IioDac::KIND,
+    Accelerometer::KIND,
+    LightSensor::KIND,
+    ProximitySensor::KIND,
     Bu27034::KIND,
     Display::KIND,
     CecAdapter::KIND,

@@ -24,6 +24,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod accel;
 mod adc;
 mod bu27034;
 mod camera;
@@ -31,9 +32,12 @@ mod cec;
 mod dac;
 mod display;
 mod kind;
+mod level;
+mod live;
 mod plug;
 mod spec;
 
+pub use accel::Accelerometer;
 pub use adc::{IioAdc, Overrun};
 pub use bu27034::{Bu27034, Bu27034Board, Bu27034Chip, Bu27034Driver, BusError, Light};
 pub use camera::Camera;
@@ -41,5 +45,6 @@ pub use cec::CecAdapter;
 pub use dac::IioDac;
 pub use display::{Display, DisplayRemoval};
 pub use kind::{KINDS, Key, Kind, Settings};
+pub use level::{LightSensor, ProximitySensor};
 pub use plug::{Hardware, Plugged, Socket, platform_driver, plug};
 pub use spec::{Spec, SpecError};

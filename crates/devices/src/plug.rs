@@ -9,6 +9,10 @@ use lastfd_model::typed::{self, Bound, Device, PlatformDevice, PlatformDriver};
 use lastfd_model::{Errno, Result, System};
 use lastfd_sync::{Arc, Mutex, Weak};
 
+use crate::kind::BadValue;
+use crate::live::Live;
+use crate::spec::SpecError;
+
 /// A piece of hardware that can be plugged in.
 pub trait Hardware: Send + Sync {
     /// The name of its kind, which is also that of its driver.
@@ -27,6 +31,7 @@ pub struct Socket<'a> {
     kind: &'static str,
     number: u32,
     refused: Refusal,
+    live: Mutex<Live>,
 }
 
 /// Why the driver refused the hardware, if it did.
@@ -74,6 +79,20 @@ impl Socket<'_> {
             1 => name.to_owned(),
             number => format!("{name}{number}"),
         }
+    }
+
+    /// A key of the kind that can be set while the hardware is plugged in, too.
+    pub(crate) fn on_set(
+        &self,
+        key: &'static str,
+        set: impl Fn(&str) -> core::result::Result<(), BadValue> + Send + Sync + 'static,
+    ) {
+        self.live.lock().add(key, Box::new(set));
+    }
+
+    /// What happens at [`Plugged::disconnect`].
+    pub fn on_disconnect(&self, disconnect: impl Fn() + Send + Sync + 'static) {
+        self.live.lock().disconnect = Some(Box::new(disconnect));
     }
 
     /// Makes the platform device that a driver of the kind's name binds to.
@@ -154,6 +173,7 @@ pub fn plug(system: &System, hardware: &(impl Hardware + ?Sized)) -> Result<Plug
         kind,
         number,
         refused: Refusal::default(),
+        live: Mutex::default(),
     };
     let device = hardware.insert(&socket)?;
     let raw = device.raw().clone();
@@ -161,9 +181,11 @@ pub fn plug(system: &System, hardware: &(impl Hardware + ?Sized)) -> Result<Plug
         let why = *socket.refused.lock();
         return Err(why.unwrap_or(Errno::ENODEV));
     }
+    let live = core::mem::take(&mut *socket.live.lock());
     Ok(Plugged(Arc::new(Inner {
         name: socket.numbered(kind),
         kind,
+        live,
         raw,
         device: Mutex::new(Some(device)),
         _driver: driver,
@@ -179,6 +201,7 @@ pub struct Plugged(Arc<Inner>);
 struct Inner {
     name: String,
     kind: &'static str,
+    live: Live,
     raw: raw::Device,
     /// None once it is pulled out. Dropped before the driver.
     device: Mutex<Option<PlatformDevice>>,
@@ -231,6 +254,47 @@ impl Plugged {
     /// Whether its driver is bound.
     pub fn is_bound(&self) -> bool {
         self.is_plugged() && self.0.raw.driver().is_some()
+    }
+
+    /// Sets a key while the hardware is plugged in, such as what a sensor
+    /// measures. After it was pulled out it changes nothing that anybody sees.
+    ///
+    /// ```
+    /// use lastfd_devices::{LightSensor, plug};
+    /// use lastfd_model::System;
+    /// use lastfd_model::raw::attr_read;
+    ///
+    /// let system = System::new();
+    /// let sensor = plug(&system, &LightSensor::default()).unwrap();
+    /// sensor.set("lux", "12").unwrap();
+    /// let iio = system.find_bus("iio").unwrap().find_device("iio:device0").unwrap();
+    /// assert_eq!(attr_read(&iio, "in_illuminance_raw").unwrap(), b"120\n");
+    /// let wrong = sensor.set("name", "x").unwrap_err().to_string();
+    /// assert_eq!(wrong, "light: `name` is set when it is plugged in; what can be set later: lux");
+    /// ```
+    ///
+    /// # Errors
+    /// [`SpecError`]: there is no such key, it cannot be set later, or it does not
+    /// take the value.
+    pub fn set(&self, key: &str, value: &str) -> core::result::Result<(), SpecError> {
+        self.0.live.set(self.0.kind, key, value)
+    }
+
+    /// Makes the device lose its hardware while its node stays, as far as its
+    /// driver knows how to: a camera does what vivid's Disconnect control does.
+    /// The next that is opened after the last close works again.
+    ///
+    /// # Errors
+    /// `EOPNOTSUPP` for a kind that cannot; `ENODEV` after it was pulled out.
+    #[track_caller]
+    pub fn disconnect(&self) -> Result {
+        let disconnect = self.0.live.disconnect.as_ref();
+        let disconnect = disconnect.ok_or(Errno::EOPNOTSUPP)?;
+        if !self.is_bound() {
+            return Err(Errno::ENODEV);
+        }
+        disconnect();
+        Ok(())
     }
 
     /// Pulls the hardware out: its driver is unbound and its device is gone. A

@@ -66,6 +66,16 @@ pub enum SpecError {
         /// The key.
         key: &'static str,
     },
+    /// A key that was set on hardware that is plugged in, and cannot be.
+    #[error("{kind}: `{key}` is set when it is plugged in; what can be set later: {keys}")]
+    SetLater {
+        /// The kind.
+        kind: &'static str,
+        /// The key.
+        key: &'static str,
+        /// What can be.
+        keys: String,
+    },
     /// A value the key does not take.
     #[error("{kind}: `{key}={found}` will not do; {key} is {expected}")]
     BadValue {
@@ -80,7 +90,7 @@ pub enum SpecError {
     },
 }
 
-fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
+pub(crate) fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
     names.collect::<Vec<_>>().join(", ")
 }
 
@@ -207,11 +217,11 @@ mod tests {
         let table = [
             (
                 "",
-                "there is no kind of device called ``; the kinds are iio-adc, iio-dac, bu27034, display, cec, camera",
+                "there is no kind of device called ``; the kinds are iio-adc, iio-dac, accel, light, proximity, bu27034, display, cec, camera",
             ),
             (
                 "iio-adx:rate=1",
-                "there is no kind of device called `iio-adx`; the kinds are iio-adc, iio-dac, bu27034, display, cec, camera",
+                "there is no kind of device called `iio-adx`; the kinds are iio-adc, iio-dac, accel, light, proximity, bu27034, display, cec, camera",
             ),
             (
                 "iio-dac:rate=1",

@@ -5,7 +5,6 @@ use core::time::Duration;
 use lastfd_abi::cec::*;
 use lastfd_chrdev::{OpenFile, OpenFlags, PollMask, open};
 use lastfd_model::{Errno, Result};
-use lastfd_sync::Clock;
 
 use crate::{
     every_allocation_that_fails_is_unwound, ioctl, leaks, nothing_is_left_however_it_ends,
@@ -82,11 +81,11 @@ fn an_adapter_leaves_nothing_behind() {
 
 #[test]
 fn an_adapter_that_goes_while_it_sends_leaves_nothing_behind() {
-    nothing_is_left_however_it_ends("cec", PATH, |file, clock: &Clock| {
+    nothing_is_left_however_it_ends("cec", PATH, |file, system| {
         claim(file);
         file.set_flags(OpenFlags::NONBLOCK).unwrap();
         ioctl(file, CEC_TRANSMIT, &mut standby()).unwrap();
-        clock.advance(Duration::from_millis(5));
+        system.clock().advance(Duration::from_millis(5));
     });
 }
 

@@ -1,9 +1,10 @@
-//! The ready-made devices that are not IIO's: what programs see of them before and
+//! The ready-made devices but the converters and the BU27034: what programs see of them before and
 //! after they are pulled out, and what is left when they go.
 
 mod camera;
 mod cec;
 mod display;
+mod sensors;
 
 use lastfd_chrdev::{OpenFile, OpenFlags, open};
 use lastfd_devices::{Plugged, Spec};
@@ -52,7 +53,7 @@ fn leaks(system: System) -> Vec<String> {
 }
 
 /// That each way to end it, with a file open or not, leaves nothing.
-fn nothing_is_left_however_it_ends(words: &str, path: &str, used: impl Fn(&OpenFile, &Clock)) {
+fn nothing_is_left_however_it_ends(words: &str, path: &str, used: impl Fn(&OpenFile, &System)) {
     type End = fn(Plugged, OpenFile);
     let ends: [End; 4] = [
         |device, file| {
@@ -74,10 +75,10 @@ fn nothing_is_left_however_it_ends(words: &str, path: &str, used: impl Fn(&OpenF
         },
     ];
     for (number, end) in ends.into_iter().enumerate() {
-        let (system, clock) = world();
+        let (system, _clock) = world();
         let device = plug(&system, words);
         let file = open_node(&system, path);
-        used(&file, &clock);
+        used(&file, &system);
         end(device, file);
         assert_eq!(leaks(system), [""; 0], "{words}, end {number}");
     }
