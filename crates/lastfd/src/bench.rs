@@ -16,7 +16,7 @@ use lastfd_model::{Errno, Event, EventKind, Rules, Subscription, System};
 use lastfd_report::{Manner, Report, RunEvent};
 use lastfd_sync::{Arc, Clock, Mutex, WaitQueue, wait_event};
 
-use crate::plugged::{Plugged, Unplug, unregister};
+use crate::plugged::{Plugged, Unplug};
 use crate::schedule::Schedule;
 use crate::when::{Trigger, When};
 
@@ -249,8 +249,7 @@ impl Bench {
     #[cfg(feature = "devices")]
     fn adopt_ready_made(&self, hardware: lastfd_devices::Plugged) -> Plugged {
         let (name, device) = (hardware.name().to_owned(), hardware.device().clone());
-        // The last handle takes the driver along.
-        self.adopt_with(&name, device, Box::new(move || hardware.unplug()))
+        self.adopt_with(&name, device, Unplug::Pull(hardware))
     }
 
     /// Plugs a platform device in that a driver of one's own takes, with what the driver
@@ -316,8 +315,7 @@ impl Bench {
     /// Takes over hardware whose device was registered already. To be unplugged it is
     /// unregistered, which drops its creator's reference.
     pub fn adopt(&self, name: &str, device: Device) -> Plugged {
-        let unplugged = device.clone();
-        self.adopt_with(name, device, Box::new(move || unregister(&unplugged)))
+        self.adopt_with(name, device, Unplug::Unregister)
     }
 
     fn adopt_with(&self, name: &str, device: Device, unplug: Unplug) -> Plugged {

@@ -58,6 +58,8 @@ pub use bench::{Awaited, Bench, Builder, DeviceError, Keep, NotSeen};
 pub use lastfd_model::{Errno, Event, EventKind, Rules, System};
 pub use lastfd_report::{Ending, Manner, Report, Verdict};
 pub use plugged::Plugged;
+#[cfg(feature = "devices")]
+pub use plugged::SetError;
 #[cfg(feature = "iiod")]
 pub use program::{Command, Output, Program, ProgramError, Signaller, find_program};
 #[cfg(feature = "iiod")]

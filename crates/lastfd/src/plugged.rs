@@ -29,8 +29,14 @@ struct Inner {
     unplug: Mutex<Option<Unplug>>,
 }
 
-/// Takes the hardware away.
-pub(crate) type Unplug = Box<dyn FnOnce() + Send>;
+/// How the hardware is taken away.
+pub(crate) enum Unplug {
+    /// Its device is unregistered.
+    Unregister,
+    /// Ready-made hardware is pulled out. The last handle takes the driver along.
+    #[cfg(feature = "devices")]
+    Pull(lastfd_devices::Plugged),
+}
 
 impl Plugged {
     pub(crate) fn new(name: &str, device: Device, unplug: Unplug) -> Plugged {
@@ -102,6 +108,48 @@ impl Plugged {
         }
     }
 
+    /// Sets a key of ready-made hardware, such as what a sensor measures; see
+    /// [`lastfd_devices::Plugged::set`].
+    ///
+    /// # Errors
+    /// [`SetError`].
+    #[cfg(feature = "devices")]
+    pub fn set(&self, key: &str, value: &str) -> Result<(), SetError> {
+        match self.ready_made() {
+            Some(hardware) => Ok(hardware.set(key, value)?),
+            None if self.is_unplugged() => Err(SetError::Unplugged {
+                name: self.name().to_owned(),
+            }),
+            None => Err(SetError::NoKeys {
+                name: self.name().to_owned(),
+            }),
+        }
+    }
+
+    /// Makes ready-made hardware vanish while its nodes stay; see
+    /// [`lastfd_devices::Plugged::disconnect`].
+    ///
+    /// # Errors
+    /// `ENODEV` after it was unplugged or unbound, `EOPNOTSUPP` for hardware that
+    /// cannot.
+    #[cfg(feature = "devices")]
+    #[track_caller]
+    pub fn disconnect(&self) -> lastfd_model::Result {
+        match self.ready_made() {
+            Some(hardware) => hardware.disconnect(),
+            None if self.is_unplugged() => Err(Errno::ENODEV),
+            None => Err(Errno::EOPNOTSUPP),
+        }
+    }
+
+    #[cfg(feature = "devices")]
+    fn ready_made(&self) -> Option<lastfd_devices::Plugged> {
+        match &*self.inner.unplug.lock() {
+            Some(Unplug::Pull(hardware)) => Some(hardware.clone()),
+            _ => None,
+        }
+    }
+
     /// Whether a removal has begun; if so, waits for its end.
     #[cfg(feature = "iio")]
     pub(crate) fn settle(&self) -> bool {
@@ -138,11 +186,12 @@ impl Plugged {
         });
         match manner {
             Manner::Unbind => device_release_driver(device),
-            Manner::Unplug => {
-                if let Some(unplug) = unplug.take() {
-                    unplug();
-                }
-            }
+            Manner::Unplug => match unplug.take() {
+                None => {}
+                Some(Unplug::Unregister) => unregister(device),
+                #[cfg(feature = "devices")]
+                Some(Unplug::Pull(hardware)) => hardware.unplug(),
+            },
         }
         system.emit(|| {
             RunEvent::RemovalEnd {
@@ -168,8 +217,30 @@ impl Plugged {
     }
 }
 
+/// Why a key of hardware on a bench was not set.
+#[cfg(feature = "devices")]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SetError {
+    /// There is no such key, it cannot be set later, or it does not take the value.
+    #[error(transparent)]
+    Spec(#[from] lastfd_devices::SpecError),
+    /// It is not there any more.
+    #[error("{name} was unplugged; what it measures is seen by nobody")]
+    Unplugged {
+        /// Its name.
+        name: String,
+    },
+    /// It is hardware of the test's own.
+    #[error("{name} has no keys: it is no ready-made device")]
+    NoKeys {
+        /// Its name.
+        name: String,
+    },
+}
+
 /// Unregisters a device as its kind asks for, and drops its creator's reference.
-pub(crate) fn unregister(device: &Device) {
+fn unregister(device: &Device) {
     if device.bus() == Some(platform_bus(&device.system())) {
         platform_device_unregister(device);
     } else {

@@ -6,7 +6,15 @@ use lastfd::report::Removal;
 use lastfd::sync::{Cancel, Clock};
 use lastfd::{Bench, Ending, Errno, EventKind, Keep, Report, Trigger, When};
 
-const ALL: [&str; 4] = ["iio-adc", "display", "cec", "camera"];
+const ALL: [&str; 7] = [
+    "iio-adc",
+    "display",
+    "cec",
+    "camera",
+    "accel",
+    "light",
+    "proximity",
+];
 
 /// Runs the client over these, until it has closed everything.
 fn run(words: &[&str], clock: Clock, keep: Keep) -> Report {
@@ -194,7 +202,7 @@ fn each_can_be_taken_away_at_any_of_the_clients_events() {
 fn a_camera_that_nobody_takes_away_is_stopped_and_closed() {
     let bench = Bench::builder().clock(Clock::simulated()).build();
     let camera = bench
-        .plug_spec(&"camera:rate=1000".parse().unwrap())
+        .plug_spec(&"camera:fps=1000".parse().unwrap())
         .unwrap();
     let when = When::On {
         trigger: Trigger::Call("write"),
