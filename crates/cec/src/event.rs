@@ -3,7 +3,7 @@
 use core::any::Any;
 use core::fmt;
 
-use lastfd_model::{DeviceRef, FrameworkEvent};
+use lastfd_model::{DeviceRef, FrameworkEvent, InterfaceStep};
 use lastfd_sync::Arc;
 
 /// One thing that happened in the framework.
@@ -129,6 +129,14 @@ impl FrameworkEvent for CecFrameworkEvent {
 
     fn freed(&self) -> Option<&'static str> {
         (self.kind == CecEventKind::Freed).then_some("CEC adapter")
+    }
+
+    fn interface(&self) -> Option<InterfaceStep> {
+        match self.kind {
+            CecEventKind::Registered => Some(InterfaceStep::Registered),
+            CecEventKind::Unregistered { .. } => Some(InterfaceStep::Revoked),
+            _ => None,
+        }
     }
 
     fn as_any(&self) -> &dyn Any {

@@ -121,10 +121,23 @@ fn is_noise(kind: &EventKind) -> bool {
         | RefTaken { .. }
         | RefDropped { .. }
         | OperationBegin { .. }
+        | Memory { .. }
+        | Embedded { .. }
+        | SectionBegin { .. }
+        | SectionEnd { .. }
+        | LivenessTested { .. }
+        | DriverDataRead { .. }
         | Woken { .. } => true,
         ProbeBegin { .. } => true,
         ProbeEnd { .. } => false,
-        Resource { step, .. } => matches!(step, ResourceStep::Fired | ResourceStep::Accessed),
+        Resource { step, .. } => matches!(
+            step,
+            ResourceStep::Started
+                | ResourceStep::Fired
+                | ResourceStep::Returned
+                | ResourceStep::Accessed
+                | ResourceStep::Dequeued
+        ),
         Framework(event) => event
             .as_any()
             .downcast_ref::<lastfd::iio::IioEvent>()

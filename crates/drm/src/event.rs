@@ -3,7 +3,7 @@
 use core::any::Any;
 use core::fmt;
 
-use lastfd_model::{DeviceRef, FrameworkEvent};
+use lastfd_model::{DeviceRef, FrameworkEvent, InterfaceStep};
 use lastfd_sync::Arc;
 
 /// One thing that happened in the framework.
@@ -125,6 +125,15 @@ impl FrameworkEvent for DrmEvent {
 
     fn freed(&self) -> Option<&'static str> {
         (self.kind == DrmEventKind::Freed).then_some("DRM device")
+    }
+
+    fn interface(&self) -> Option<InterfaceStep> {
+        match self.kind {
+            DrmEventKind::Registered => Some(InterfaceStep::Registered),
+            DrmEventKind::Unplugged => Some(InterfaceStep::Revoked),
+            // After drm_dev_unregister alone open files go on working.
+            _ => None,
+        }
     }
 
     fn as_any(&self) -> &dyn Any {

@@ -4,7 +4,7 @@ use core::any::Any;
 use core::fmt;
 
 use lastfd_model::raw::Device;
-use lastfd_model::{DeviceRef, EventKind, FrameworkEvent};
+use lastfd_model::{DeviceRef, EventKind, FrameworkEvent, InterfaceStep, KernelGap};
 use lastfd_sync::Arc;
 
 /// One thing that happened in the framework.
@@ -63,6 +63,10 @@ pub enum IioEventKind {
     /// Linux itself would have gone wrong here: a finding, and nobody's fault
     /// but the kernel's.
     KernelGap {
+        /// The class of mistake, as numbered in `docs/gremlins.md`.
+        class: u8,
+        /// The kernel's function.
+        function: &'static str,
         /// What it does.
         what: &'static str,
     },
@@ -100,7 +104,7 @@ impl fmt::Display for IioEvent {
             IioEventKind::SampleDropped { buffer } => {
                 write!(f, "{device}: buffer {buffer} full, sample dropped")
             }
-            IioEventKind::KernelGap { what } => write!(f, "{device}: kernel gap: {what}"),
+            IioEventKind::KernelGap { what, .. } => write!(f, "{device}: kernel gap: {what}"),
             IioEventKind::EventPushed { code } => write!(f, "{device}: event {code:#018x}"),
             IioEventKind::EventDropped { code } => {
                 write!(f, "{device}: event {code:#018x} dropped")
@@ -118,12 +122,36 @@ impl FrameworkEvent for IioEvent {
         Some(&self.device)
     }
 
+    fn interface(&self) -> Option<InterfaceStep> {
+        match self.kind {
+            IioEventKind::Registered { .. } => Some(InterfaceStep::Registered),
+            IioEventKind::InfoCleared => Some(InterfaceStep::Revoked),
+            _ => None,
+        }
+    }
+
+    fn kernel_gap(&self) -> Option<KernelGap> {
+        match self.kind {
+            IioEventKind::KernelGap {
+                class,
+                function,
+                what,
+            } => Some(KernelGap {
+                class,
+                function,
+                what,
+            }),
+            _ => None,
+        }
+    }
+
     fn as_any(&self) -> &dyn Any {
         self
     }
 }
 
 /// Emits an event of this device. The closure runs only if somebody listens.
+#[track_caller]
 pub(crate) fn emit(device: &Device, kind: impl FnOnce() -> IioEventKind) {
     device.system().emit(|| {
         EventKind::Framework(Arc::new(IioEvent {

@@ -3,7 +3,6 @@
 
 use lastfd_model::raw::{
     Device, attr_read, attr_write, attributes, debugfs_list, debugfs_read, debugfs_write, dev_name,
-    device_is_registered,
 };
 use lastfd_model::{Errno, Result, System};
 
@@ -37,7 +36,7 @@ pub(crate) fn devices(system: &System) -> Vec<(String, Device)> {
 
 /// Whether the device's directory has gone.
 pub(crate) fn is_gone(device: &Device) -> bool {
-    !device_is_registered(device)
+    !device.is_registered()
 }
 
 /// Whether the device's directory has gone or is being emptied: every device has `uevent`,

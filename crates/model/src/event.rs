@@ -60,8 +60,77 @@ pub trait FrameworkEvent: fmt::Display + fmt::Debug + Send + Sync {
     fn freed(&self) -> Option<&'static str> {
         None
     }
+    /// What it means for who may enter the driver through the device.
+    fn interface(&self) -> Option<InterfaceStep> {
+        None
+    }
+    /// Where Linux itself goes wrong, if that is what happened.
+    fn kernel_gap(&self) -> Option<KernelGap> {
+        None
+    }
     /// The event itself, for those who know its type.
     fn as_any(&self) -> &dyn Any;
+}
+
+/// What happened to the way into a driver that a framework keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InterfaceStep {
+    /// Programs can get in from now on.
+    Registered,
+    /// From now on the framework refuses whoever comes, through files that are
+    /// open as well. Those inside may still be there.
+    Revoked,
+}
+
+/// A place where Linux itself breaks a rule of lifetimes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KernelGap {
+    /// The class of mistake, as numbered in `docs/gremlins.md`.
+    pub class: u8,
+    /// The kernel's function.
+    pub function: &'static str,
+    /// What it does.
+    pub what: &'static str,
+}
+
+/// What a task is in that the end of something waits for: a held
+/// [`KernelMutex`](crate::raw::KernelMutex), `drm_dev_enter`, the access to a
+/// [`Devres`](crate::typed::Devres).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Section {
+    /// The device it is of, if it is of one.
+    pub device: Option<DeviceRef>,
+    /// What it is: the mutex's name, or the call that enters.
+    pub name: &'static str,
+    /// Tells sections of one name and device apart.
+    pub id: u64,
+}
+
+impl fmt::Display for Section {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+/// What happened to [memory](crate::raw::Memory).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MemoryStep {
+    /// It was allocated.
+    Allocated,
+    /// It was read or written.
+    Accessed,
+    /// It was freed.
+    Freed,
+}
+
+impl fmt::Display for MemoryStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            MemoryStep::Allocated => "allocated",
+            MemoryStep::Accessed => "accessed",
+            MemoryStep::Freed => "freed",
+        })
+    }
 }
 
 /// What a driver holds that can act by itself or be touched.
@@ -96,11 +165,18 @@ impl fmt::Display for ResourceKind {
 pub enum ResourceStep {
     /// It came to be.
     Created,
+    /// It will run: the timer was started, the work queued.
+    Started,
     /// It ran by itself: the timer expired, the work ran, the interrupt came.
     Fired,
+    /// Its callback returned.
+    Returned,
     /// A driver touched it.
     Accessed,
-    /// It was stopped.
+    /// It was taken off its queue, without waiting for a run under way
+    /// (`cancel_delayed_work`).
+    Dequeued,
+    /// It was stopped, and does not run any more.
     Cancelled,
     /// It is gone.
     Freed,
@@ -110,8 +186,11 @@ impl fmt::Display for ResourceStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             ResourceStep::Created => "created",
+            ResourceStep::Started => "started",
             ResourceStep::Fired => "fired",
+            ResourceStep::Returned => "returned",
             ResourceStep::Accessed => "accessed",
+            ResourceStep::Dequeued => "taken off its queue",
             ResourceStep::Cancelled => "cancelled",
             ResourceStep::Freed => "freed",
         })
@@ -172,11 +251,17 @@ pub enum EventKind {
     DeviceInitialized {
         /// The device.
         device: DeviceRef,
+        /// Its class or, without one, its bus, if it has one by now.
+        subsystem: Option<Arc<str>>,
     },
     /// `device_add` put the device into sysfs.
     DeviceAdded {
         /// The device.
         device: DeviceRef,
+        /// Its parent.
+        parent: Option<DeviceRef>,
+        /// Its class or, without one, its bus.
+        subsystem: Option<Arc<str>>,
     },
     /// `device_del` took the device out of sysfs.
     DeviceRemoved {
@@ -251,6 +336,8 @@ pub enum EventKind {
         res: &'static str,
         /// Its number, unique in the System.
         node: u64,
+        /// The device that it keeps a reference on until it is released.
+        holds: Option<DeviceRef>,
     },
     /// A managed resource's release starts.
     DevresRun {
@@ -300,6 +387,51 @@ pub enum EventKind {
         id: u64,
         /// What happened.
         step: ResourceStep,
+    },
+    /// Something happened to memory that tells of its use.
+    Memory {
+        /// The device it belongs to, if it belongs to one.
+        device: Option<DeviceRef>,
+        /// What sort of memory.
+        what: &'static str,
+        /// Its number, unique in the System.
+        id: u64,
+        /// What happened.
+        step: MemoryStep,
+    },
+    /// A reference-counted object was said to lie in memory.
+    Embedded {
+        /// The device the memory belongs to, if it belongs to one.
+        device: Option<DeviceRef>,
+        /// The memory's number.
+        memory: u64,
+        /// The object: `struct video_device video0`.
+        object: Arc<str>,
+    },
+    /// A task entered a section that the end of something waits for.
+    SectionBegin {
+        /// Which.
+        section: Section,
+    },
+    /// The task left it.
+    SectionEnd {
+        /// Which.
+        section: Section,
+    },
+    /// Somebody asked whether a device is still registered
+    /// (`device_is_registered`, `video_is_registered`).
+    LivenessTested {
+        /// The device.
+        device: DeviceRef,
+        /// The answer.
+        alive: bool,
+    },
+    /// Driver data was asked for (`dev_get_drvdata`).
+    DriverDataRead {
+        /// The device.
+        device: DeviceRef,
+        /// Whether there was some; a kernel gives a null pointer where not.
+        there: bool,
     },
     /// An attribute's show callback ran.
     AttributeShown {
@@ -441,8 +573,8 @@ impl EventKind {
     pub fn device(&self) -> Option<&DeviceRef> {
         use EventKind::*;
         match self {
-            DeviceInitialized { device }
-            | DeviceAdded { device }
+            DeviceInitialized { device, .. }
+            | DeviceAdded { device, .. }
             | DeviceRemoved { device }
             | Released { device }
             | Notify { device, .. }
@@ -461,8 +593,12 @@ impl EventKind {
             | AttributeStored { device, .. }
             | NodeCreated { device, .. }
             | NodeRemoved { device, .. }
+            | LivenessTested { device, .. }
+            | DriverDataRead { device, .. }
             | GateClosed { device } => Some(device),
             Resource { device, .. }
+            | Memory { device, .. }
+            | Embedded { device, .. }
             | FileOpened { device, .. }
             | FileClosed { device, .. }
             | Message { device, .. }
@@ -470,6 +606,7 @@ impl EventKind {
             | Leak { device, .. } => device.as_ref(),
             FileShown { .. } | FileStored { .. } | KobjectUevent { .. } => None,
             OperationBegin { .. } | OperationEnd { .. } | Blocked { .. } | Woken { .. } => None,
+            SectionBegin { section } | SectionEnd { section } => section.device.as_ref(),
             Framework(event) => event.device(),
         }
     }
@@ -486,13 +623,25 @@ impl<T: fmt::Display> fmt::Display for Outcome<'_, T> {
     }
 }
 
+/// `device: `, or nothing where there is no device.
+struct Subject<'a>(Option<&'a DeviceRef>);
+
+impl fmt::Display for Subject<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(device) => write!(f, "{device}: "),
+            None => Ok(()),
+        }
+    }
+}
+
 impl fmt::Display for EventKind {
     /// One line without a time, as the live log prints it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use EventKind::*;
         match self {
-            DeviceInitialized { device } => write!(f, "{device}: initialized"),
-            DeviceAdded { device } => write!(f, "{device}: added"),
+            DeviceInitialized { device, .. } => write!(f, "{device}: initialized"),
+            DeviceAdded { device, .. } => write!(f, "{device}: added"),
             DeviceRemoved { device } => write!(f, "{device}: removed"),
             Released { device } => write!(f, "{device}: RELEASE"),
             Notify { device, what } => write!(f, "{device}: notify {what}"),
@@ -509,7 +658,9 @@ impl fmt::Display for EventKind {
             },
             RemoveBegin { device, driver } => write!(f, "{device}: remove by {driver}"),
             RemoveEnd { device, .. } => write!(f, "{device}: remove returned"),
-            DevresAdded { device, res, node } => write!(f, "{device}: devres {res} #{node} added"),
+            DevresAdded {
+                device, res, node, ..
+            } => write!(f, "{device}: devres {res} #{node} added"),
             DevresRun { device, res, node } => write!(f, "{device}: devres {res} #{node} released"),
             DevresRemoved { device, res, node } => {
                 write!(f, "{device}: devres {res} #{node} taken off")
@@ -534,6 +685,32 @@ impl fmt::Display for EventKind {
                 Some(device) => write!(f, "{device}: {kind} {name} {step}"),
                 None => write!(f, "{kind} {name} {step}"),
             },
+            Memory {
+                device, what, step, ..
+            } => {
+                let of = Subject(device.as_ref());
+                write!(f, "{of}{what} {step}")
+            }
+            Embedded { device, object, .. } => {
+                let of = Subject(device.as_ref());
+                write!(f, "{of}{object} lies in its memory")
+            }
+            SectionBegin { section } => {
+                let of = Subject(section.device.as_ref());
+                write!(f, "{of}entered {section}")
+            }
+            SectionEnd { section } => {
+                let of = Subject(section.device.as_ref());
+                write!(f, "{of}left {section}")
+            }
+            LivenessTested { device, alive } => {
+                let answer = if *alive { "yes" } else { "no" };
+                write!(f, "{device}: still registered? {answer}")
+            }
+            DriverDataRead { device, there } => {
+                let answer = if *there { "" } else { ": there is none" };
+                write!(f, "{device}: driver data read{answer}")
+            }
             AttributeShown {
                 device,
                 attribute,

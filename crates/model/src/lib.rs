@@ -38,7 +38,10 @@ pub mod typed;
 mod workqueue;
 
 pub use errno::{Errno, Result};
-pub use event::{DeviceRef, Event, EventKind, FileRef, FrameworkEvent, Listener, Snapshot};
+pub use event::{
+    DeviceRef, Event, EventKind, FileRef, FrameworkEvent, InterfaceStep, KernelGap, Listener,
+    Section, Snapshot,
+};
 pub use ledger::{Holder, Holding, LedgerEntry, LedgerLine, Place};
 pub use rules::{Rules, UnknownRules};
 pub use system::{Builder, Recording, Subscription, System};

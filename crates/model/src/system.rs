@@ -220,7 +220,7 @@ impl System {
                 .iter()
                 .map(|device| DeviceState {
                     device: device.device_ref(),
-                    registered: crate::raw::device_is_registered(device),
+                    registered: device.is_registered(),
                     driver: device.driver().map(|driver| driver.name()),
                     count: crate::raw::kref_read(device),
                 })

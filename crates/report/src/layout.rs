@@ -163,7 +163,7 @@ impl<'a> Builder<'a> {
     fn take(&mut self, event: &'a Event, x: f64) {
         use EventKind::*;
         match &event.kind {
-            DeviceAdded { device } => {
+            DeviceAdded { device, .. } => {
                 let key = Key::Device(device.id);
                 if let Some(lane) = self.lane(key, &device.name, LaneKind::Device) {
                     lane.alive = Some((x, x));

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lastfd_model::raw::{Device, device_is_registered, kref_read};
+use lastfd_model::raw::{Device, kref_read};
 use lastfd_model::{Errno, Event, EventKind, Listener};
 use lastfd_sync::thread::{self, TaskId};
 use lastfd_sync::{Arc, Mutex};
@@ -251,7 +251,7 @@ impl Recorder {
                 "bound {tag} = {} drvdata={} registered={}",
                 driver_name(&device).unwrap_or_else(|| "none".to_owned()),
                 drvdata(&device),
-                u8::from(device_is_registered(&device)),
+                u8::from(device.is_registered()),
             )),
             _ => self.line(format!("bound {tag} = (released)")),
         }
@@ -267,7 +267,7 @@ pub(crate) fn set_or_null(set: bool) -> &'static str {
 }
 
 pub(crate) fn drvdata(device: &Device) -> &'static str {
-    set_or_null(lastfd_model::raw::dev_get_drvdata(device).is_some())
+    set_or_null(device.has_drvdata())
 }
 
 /// What the module prints after a number: the error's name, if it is one.

@@ -322,7 +322,7 @@ impl Run {
                 "remove enter dev={tag} drv={driver} dev->driver={} drvdata={} registered={}",
                 crate::record::set_or_null(device.driver().is_some()),
                 crate::record::drvdata(device),
-                u8::from(lastfd_model::raw::device_is_registered(device)),
+                u8::from(device.is_registered()),
             ));
         }
         if let Some(body) = hooks.remove {

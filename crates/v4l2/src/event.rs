@@ -3,7 +3,7 @@
 use core::any::Any;
 use core::fmt;
 
-use lastfd_model::{DeviceRef, EventKind, FrameworkEvent, System};
+use lastfd_model::{DeviceRef, EventKind, FrameworkEvent, InterfaceStep, System};
 use lastfd_sync::Arc;
 
 /// One thing that happened in the framework.
@@ -138,6 +138,14 @@ impl FrameworkEvent for V4l2CoreEvent {
         match self.kind {
             V4l2EventKind::VideoDeviceReleased => Some("video_device"),
             V4l2EventKind::V4l2DeviceReleased => Some("v4l2_device"),
+            _ => None,
+        }
+    }
+
+    fn interface(&self) -> Option<InterfaceStep> {
+        match self.kind {
+            V4l2EventKind::Registered => Some(InterfaceStep::Registered),
+            V4l2EventKind::FlagCleared => Some(InterfaceStep::Revoked),
             _ => None,
         }
     }

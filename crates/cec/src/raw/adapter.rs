@@ -299,6 +299,7 @@ impl CecAdapter {
         });
     }
 
+    #[track_caller]
     pub(crate) fn tell(&self, kind: impl FnOnce() -> CecEventKind) {
         self.0.system.emit(|| {
             EventKind::Framework(Arc::new(CecFrameworkEvent {

@@ -107,6 +107,10 @@ impl DrmDevice {
         self.0.system.clone()
     }
 
+    pub(crate) fn system_ref(&self) -> &System {
+        &self.0.system
+    }
+
     /// The hardware device below it (`dev->dev`); `None` once the last managed
     /// action ran.
     pub fn dev(&self) -> Option<Device> {

@@ -4,6 +4,7 @@
 
 use core::fmt;
 
+use lastfd_model::{EventKind, Section};
 use lastfd_sync::OnceLock;
 use lastfd_sync::gate::{Enter, Gate};
 
@@ -53,11 +54,33 @@ impl Gates {
 }
 
 /// Being inside a section that an unplug waits for.
-pub struct DrmEnter<'a>(Enter<'a>);
+pub struct DrmEnter<'a> {
+    inside: Enter<'a>,
+    /// Whose leaving is to be told, where entering was.
+    told: Option<&'a DrmDevice>,
+}
+
+impl Drop for DrmEnter<'_> {
+    fn drop(&mut self) {
+        if let Some(dev) = self.told {
+            let section = section(dev);
+            dev.system_ref().emit(|| EventKind::SectionEnd { section });
+        }
+    }
+}
+
+#[cold]
+fn section(dev: &DrmDevice) -> Section {
+    Section {
+        device: Some(dev.device_ref()),
+        name: "drm_dev_enter",
+        id: 0,
+    }
+}
 
 impl fmt::Debug for DrmEnter<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("DrmEnter").field(&self.0).finish()
+        f.debug_tuple("DrmEnter").field(&self.inside).finish()
     }
 }
 
@@ -68,8 +91,17 @@ impl fmt::Debug for DrmEnter<'_> {
 /// After [`drm_dev_unregister`](super::drm_dev_unregister) alone it still
 /// succeeds.
 #[inline]
+#[track_caller]
 pub fn drm_dev_enter(dev: &DrmDevice) -> Option<DrmEnter<'_>> {
-    dev.gates().enter().map(DrmEnter)
+    let inside = dev.gates().enter()?;
+    let system = dev.system_ref();
+    let told = system.is_observed().then_some(dev);
+    if told.is_some() {
+        system.emit(|| EventKind::SectionBegin {
+            section: section(dev),
+        });
+    }
+    Some(DrmEnter { inside, told })
 }
 
 /// Leaves the section (`drm_dev_exit`); dropping it does the same.

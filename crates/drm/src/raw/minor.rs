@@ -7,7 +7,7 @@ use core::fmt;
 
 use lastfd_model::raw::{
     DevT, Device, DeviceSpec, DeviceType, dev_set_drvdata, dev_set_name, device_add, device_del,
-    device_initialize, device_is_registered, no_release, put_device,
+    device_initialize, no_release, put_device,
 };
 use lastfd_model::{Errno, Result};
 
@@ -151,7 +151,7 @@ pub(super) fn drm_minor_unregister(dev: &DrmDevice, type_: MinorType) {
     let Some(minor) = dev.minor(type_) else {
         return;
     };
-    if !device_is_registered(minor.kdev()) {
+    if !minor.kdev().is_registered() {
         return;
     }
     dev.core().store_minor(minor.index, None);

@@ -278,7 +278,7 @@ impl IioDev {
     }
 
     #[track_caller]
-    fn lock<'a>(&'a self, mutex: &'a KernelMutex, name: &str) -> KernelGuard<'a> {
+    fn lock<'a>(&'a self, mutex: &'a KernelMutex, name: &'static str) -> KernelGuard<'a> {
         mutex.lock(&self.system(), || Some(self.0.dev.device_ref()), name)
     }
 

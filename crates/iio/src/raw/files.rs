@@ -373,6 +373,8 @@ fn flush(iio: &IioDev, samples: usize) -> usize {
         // The kernel looked at the callbacks just before, without a lock, and
         // follows a null pointer now.
         emit(iio.dev(), || IioEventKind::KernelGap {
+            class: 14,
+            function: "iio_buffer_flush_hwfifo",
             what: "a read flushes the hardware's FIFO through callbacks that unregister took away",
         });
         return 0;

@@ -96,7 +96,15 @@ pub fn iio_push_to_buffers_with_ts_unaligned(iio: &IioDev, data: &[u8], timestam
     let bounce = match bounce {
         Some((memory, size)) if size == scan_bytes => memory,
         Some((memory, _)) => devm_krealloc(iio.dev(), &memory, scan_bytes)?.ok_or(Errno::ENOMEM)?,
-        None => devm_kzalloc(iio.dev(), scan_bytes)?,
+        None => {
+            emit(iio.dev(), || IioEventKind::KernelGap {
+                class: 2,
+                function: "iio_push_to_buffers_with_ts_unaligned",
+                what: "the bounce buffer is managed on the IIO device itself, which frees it \
+                       before the buffers are stopped",
+            });
+            devm_kzalloc(iio.dev(), scan_bytes)?
+        }
     };
     iio.state().bounce = Some((bounce.clone(), scan_bytes));
     let taken = data.len().min(scan_bytes);

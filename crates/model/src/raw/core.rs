@@ -83,6 +83,8 @@ fn add(device: &Device) -> Result {
     }
     core.emit(|| EventKind::DeviceAdded {
         device: device.device_ref(),
+        parent: parent.as_ref().map(Device::device_ref),
+        subsystem: device.subsystem(),
     });
     devtmpfs::create_node(device);
     if let Some(bus) = device.bus() {

@@ -231,6 +231,18 @@ impl Device {
             .unwrap_or_else(|| Arc::from("(unnamed)"))
     }
 
+    /// Whether it is in sysfs, for those who only look: drivers ask
+    /// [`device_is_registered`].
+    pub fn is_registered(&self) -> bool {
+        self.state().in_sysfs
+    }
+
+    /// Whether it has driver data, for those who only look: drivers ask
+    /// [`dev_get_drvdata`].
+    pub fn has_drvdata(&self) -> bool {
+        self.state().drvdata.is_some()
+    }
+
     /// Whether its release has run.
     pub fn is_released(&self) -> bool {
         self.0.released.load(Ordering::Acquire)
@@ -249,6 +261,14 @@ impl Device {
     /// Its class.
     pub fn class(&self) -> Option<Class> {
         self.state().class.clone()
+    }
+
+    /// The name of its class or, without one, of its bus: `SUBSYSTEM` in uevents.
+    pub fn subsystem(&self) -> Option<Arc<str>> {
+        let state = self.state();
+        let of_class = || state.class.as_ref().map(|class| class.name());
+        let of_bus = || state.bus.as_ref().map(|bus| bus.name());
+        of_class().or_else(of_bus)
     }
 
     /// The name of its type.
@@ -381,6 +401,7 @@ impl Device {
     }
 
     /// drivers/base/core.c: device_release, lib/kobject.c: kobject_cleanup.
+    #[track_caller]
     fn release(&self) {
         if self.state().in_sysfs {
             self.0.core.splat(
@@ -509,6 +530,7 @@ pub fn device_initialize(system: &System, spec: DeviceSpec) -> Device {
     }
     core.emit_at(place, || EventKind::DeviceInitialized {
         device: device.device_ref(),
+        subsystem: device.subsystem(),
     });
     device
 }
@@ -593,9 +615,16 @@ pub fn dev_name(device: &Device) -> String {
     device.name().to_string()
 }
 
-/// Whether the device is in sysfs (`device_is_registered`).
+/// Whether the device is in sysfs (`device_is_registered`). The answer may be
+/// stale when it comes: what hangs on it has to hold off the removal.
+#[track_caller]
 pub fn device_is_registered(device: &Device) -> bool {
-    device.state().in_sysfs
+    let alive = device.is_registered();
+    device.core().emit(|| EventKind::LivenessTested {
+        device: device.device_ref(),
+        alive,
+    });
+    alive
 }
 
 /// Sets or clears the driver data (`dev_set_drvdata`).
@@ -605,8 +634,14 @@ pub fn dev_set_drvdata(device: &Device, data: Option<DriverData>) {
 }
 
 /// The driver data (`dev_get_drvdata`); None once the driver is unbound.
+#[track_caller]
 pub fn dev_get_drvdata(device: &Device) -> Option<DriverData> {
-    device.state().drvdata.clone()
+    let data = device.state().drvdata.clone();
+    device.core().emit(|| EventKind::DriverDataRead {
+        device: device.device_ref(),
+        there: data.is_some(),
+    });
+    data
 }
 
 /// Sets what whoever made the device knows of the hardware, as assigning

@@ -14,7 +14,7 @@ use super::device::Device;
 use super::devres_group::GroupNode;
 use super::devres_memory::DevMem;
 use crate::errno::{Errno, Result};
-use crate::event::{EventKind, SplatKind};
+use crate::event::{DeviceRef, EventKind, SplatKind};
 use crate::ledger::{Holding, LedgerEntry, LedgerLine};
 use crate::system::System;
 
@@ -30,6 +30,7 @@ pub struct ActionKey(pub u64, pub u64);
 pub struct Action {
     key: Option<ActionKey>,
     name: &'static str,
+    holds: Option<DeviceRef>,
     run: Box<dyn FnOnce() + Send>,
 }
 
@@ -39,6 +40,7 @@ impl Action {
         Action {
             key: None,
             name: "action",
+            holds: None,
             run: Box::new(run),
         }
     }
@@ -48,7 +50,18 @@ impl Action {
         Action {
             key: Some(key),
             name: "action",
+            holds: None,
             run: Box::new(run),
+        }
+    }
+
+    /// The action that puts the device: `devm_add_action(.., put_device, ..)`.
+    /// The reference it puts is one that was taken before.
+    pub fn put_device(device: &Device) -> Action {
+        let held = device.clone();
+        Action {
+            holds: Some(device.device_ref()),
+            ..Action::new(move || super::device::put_device(&held)).named("put_device")
         }
     }
 
@@ -106,6 +119,13 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    fn holds(&self) -> Option<DeviceRef> {
+        match self {
+            Kind::Action(action) => action.holds.clone(),
+            _ => None,
+        }
+    }
+
     fn name(&self) -> &'static str {
         match self {
             Kind::Resource(_) => "resource",
@@ -139,7 +159,7 @@ impl DevresList {
 #[track_caller]
 pub(crate) fn add_node(device: &Device, kind: Kind) {
     let core = device.core();
-    let res = kind.name();
+    let (res, holds) = (kind.name(), kind.holds());
     let id = core.unique();
     let is_group = matches!(kind, Kind::Group(_));
     let entry = if core.books.is_on() && !is_group {
@@ -166,6 +186,7 @@ pub(crate) fn add_node(device: &Device, kind: Kind) {
             device: device.device_ref(),
             res,
             node: id,
+            holds,
         });
     }
 }

@@ -9,7 +9,7 @@ use core::panic::Location;
 
 use lastfd_sync::{Arc, Mutex};
 
-use crate::event::{DeviceRef, SplatKind};
+use crate::event::{DeviceRef, EventKind, MemoryStep, SplatKind};
 use crate::ledger::Place;
 use crate::system::{Core, System};
 
@@ -64,7 +64,7 @@ impl Memory {
         device: Option<DeviceRef>,
         bytes: impl Into<Box<[u8]>>,
     ) -> Memory {
-        Memory(Arc::new(Inner {
+        let memory = Memory(Arc::new(Inner {
             core: Arc::clone(&system.core),
             id: system.unique(),
             what,
@@ -74,7 +74,32 @@ impl Memory {
                 bytes: Some(bytes.into()),
                 freed_at: None,
             }),
-        }))
+        }));
+        memory.tell(MemoryStep::Allocated);
+        memory
+    }
+
+    /// Says that a reference-counted object is a member of what is allocated
+    /// here: `container_of` leads from it to this memory, which therefore must
+    /// live until the object's last reference goes. `what` is its type,
+    /// `"struct video_device"`.
+    #[track_caller]
+    pub fn embeds(&self, what: &str, name: &str) {
+        self.0.core.emit(|| EventKind::Embedded {
+            device: self.0.device.clone(),
+            memory: self.0.id,
+            object: format!("{what} {name}").into(),
+        });
+    }
+
+    #[track_caller]
+    fn tell(&self, step: MemoryStep) {
+        self.0.core.emit(|| EventKind::Memory {
+            device: self.0.device.clone(),
+            what: self.0.what,
+            id: self.0.id,
+            step,
+        });
     }
 
     /// Its number, unique in its System.
@@ -126,6 +151,7 @@ impl Memory {
 
     #[track_caller]
     fn access(&self, how: &str, range: Range<usize>, with: impl FnOnce(&mut [u8])) {
+        self.tell(MemoryStep::Accessed);
         let (kind, freed_at) = {
             let mut state = self.0.state.lock();
             match state.bytes.as_deref_mut() {
@@ -153,6 +179,9 @@ impl Memory {
             state.freed_at.get_or_insert(Location::caller());
             state.bytes.take()
         };
+        if gone.is_some() {
+            self.tell(MemoryStep::Freed);
+        }
         drop(gone);
     }
 }

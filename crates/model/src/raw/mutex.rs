@@ -7,10 +7,10 @@ use core::fmt;
 use core::sync::atomic::Ordering;
 
 use lastfd_sync::atomic::AtomicU64;
-use lastfd_sync::{Mutex, MutexGuard, thread};
+use lastfd_sync::{Arc, Mutex, MutexGuard, thread};
 
-use crate::event::{DeviceRef, SplatKind};
-use crate::system::System;
+use crate::event::{DeviceRef, EventKind, Section, SplatKind};
+use crate::system::{Core, System};
 
 /// A mutex of the kernel's (`struct mutex`), which knows who holds it. For
 /// frameworks, where theirs calls drivers with one held.
@@ -26,6 +26,8 @@ pub struct KernelMutex {
 pub struct KernelGuard<'a> {
     /// None when the calling task had it already.
     held: Option<(MutexGuard<'a, ()>, &'a AtomicU64)>,
+    /// What was told of taking it, where somebody listened.
+    told: Option<Box<(Arc<Core>, Section)>>,
 }
 
 impl KernelMutex {
@@ -44,7 +46,7 @@ impl KernelMutex {
         &self,
         system: &System,
         device: impl FnOnce() -> Option<DeviceRef>,
-        name: &str,
+        name: &'static str,
     ) -> KernelGuard<'_> {
         let me = thread::current().0;
         if self.owner.load(Ordering::Relaxed) == me {
@@ -53,12 +55,27 @@ impl KernelMutex {
                 device(),
                 format!("{name} is taken by the task that holds it"),
             );
-            return KernelGuard { held: None };
+            return KernelGuard {
+                held: None,
+                told: None,
+            };
         }
         let guard = self.mutex.lock();
         self.owner.store(me, Ordering::Relaxed);
+        let told = system.is_observed().then(|| {
+            let section = Section {
+                device: device(),
+                name,
+                id: 0,
+            };
+            system.emit(|| EventKind::SectionBegin {
+                section: section.clone(),
+            });
+            Box::new((Arc::clone(&system.core), section))
+        });
         KernelGuard {
             held: Some((guard, &self.owner)),
+            told,
         }
     }
 
@@ -77,6 +94,9 @@ impl KernelGuard<'_> {
 
 impl Drop for KernelGuard<'_> {
     fn drop(&mut self) {
+        if let Some((core, section)) = self.told.take().map(|told| *told) {
+            core.emit(|| EventKind::SectionEnd { section });
+        }
         if let Some((_guard, owner)) = &self.held {
             owner.store(0, Ordering::Relaxed);
         }

@@ -85,6 +85,7 @@ impl IrqLine {
             };
             irq.0.tracker.used(ResourceStep::Fired);
             handled |= irq.0.tracker.guard(|| (irq.0.handler)()) == Some(IrqReturn::Handled);
+            irq.0.tracker.tell(ResourceStep::Returned);
         }
         if !handled {
             self.0.spurious.fetch_add(1, Ordering::Relaxed);

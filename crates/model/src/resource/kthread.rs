@@ -92,6 +92,7 @@ impl Kthread {
             own.0.task.store(thread::current().0, Ordering::Relaxed);
             own.0.tracker.used(ResourceStep::Fired);
             own.0.tracker.guard(|| body(&control));
+            own.0.tracker.tell(ResourceStep::Returned);
         });
         match spawned {
             Ok(handle) => {

@@ -35,8 +35,10 @@ use crate::system::{Core, System};
 /// Something that can be stopped and freed.
 pub trait Resource {
     /// Stops it and waits until it does nothing any more.
+    #[track_caller]
     fn stop(&self);
     /// Ends it. Whatever it still does, and every later use, is a splat.
+    #[track_caller]
     fn free(&self);
     /// The kernel's name of stopping and freeing it.
     fn release_name(&self) -> &'static str;

@@ -90,6 +90,7 @@ impl Timer {
         if let Some(old) = old {
             old.cancel();
         }
+        self.0.tracker.tell(ResourceStep::Started);
     }
 
     fn arm(&self, state: &mut State, due: Ktime) {
@@ -111,6 +112,10 @@ impl Timer {
         }
         self.0.tracker.used(ResourceStep::Fired);
         let next = self.0.tracker.guard(|| (self.0.callback)());
+        self.0.tracker.tell(ResourceStep::Returned);
+        if matches!(next, Some(Next::After(_))) && self.0.state.lock().generation == generation {
+            self.0.tracker.tell(ResourceStep::Started);
+        }
         {
             let mut state = self.0.state.lock();
             state.running = None;

@@ -88,11 +88,13 @@ impl DelayedWork {
                 let work = self.clone();
                 let due = clock.now().after(delay);
                 state.timer = Some(clock.schedule(due, move || work.queue(generation)));
-                return true;
             }
             generation
         };
-        self.queue(generation);
+        self.0.tracker.tell(ResourceStep::Started);
+        if delay.is_zero() {
+            self.queue(generation);
+        }
         true
     }
 
@@ -123,6 +125,7 @@ impl DelayedWork {
         }
         self.0.tracker.used(ResourceStep::Fired);
         self.0.tracker.guard(|| (self.0.run)());
+        self.0.tracker.tell(ResourceStep::Returned);
         self.0.state.lock().running = None;
         self.0.idle.wake_all();
     }
@@ -149,9 +152,7 @@ impl DelayedWork {
             let mut state = self.0.state.lock();
             self.take_off(&mut state)
         };
-        if was_pending {
-            self.0.tracker.tell(ResourceStep::Cancelled);
-        }
+        self.0.tracker.tell(ResourceStep::Dequeued);
         was_pending
     }
 

@@ -10,7 +10,7 @@ use lastfd_sync::{Arc, Mutex};
 use super::device::{Bound, Device, Manages};
 use crate::active::{Active, Inside};
 use crate::errno::Result;
-use crate::event::SplatKind;
+use crate::event::{EventKind, Section, SplatKind};
 use crate::raw::{self, Action, ActionKey};
 
 /// A value that is dropped when the driver is unbound, whatever still points
@@ -49,7 +49,29 @@ impl<T> Slot<T> {
 /// Being inside a managed value.
 pub struct DevresGuard<'a, T> {
     value: Arc<T>,
+    _told: Told<'a>,
     _inside: Inside<'a>,
+}
+
+/// Tells of a task's leaving, where its entering was told.
+struct Told<'a>(Option<(&'a raw::Device, u64)>);
+
+impl Drop for Told<'_> {
+    fn drop(&mut self) {
+        if let Some((device, id)) = self.0 {
+            device.core().emit(|| EventKind::SectionEnd {
+                section: section(device, id),
+            });
+        }
+    }
+}
+
+fn section(device: &raw::Device, id: u64) -> Section {
+    Section {
+        device: Some(device.device_ref()),
+        name: "Devres::try_access",
+        id,
+    }
 }
 
 impl<T> Deref for DevresGuard<'_, T> {
@@ -90,11 +112,20 @@ impl<T: Send + Sync + 'static> Devres<T> {
 
     /// The value, if it is still there. It stays while the guard lives: do not
     /// sleep under it longer than an unbind may wait.
+    #[track_caller]
     pub fn try_access(&self) -> Option<DevresGuard<'_, T>> {
         let inside = self.slot.active.enter()?;
         let value = self.slot.value.lock().clone()?;
+        let (device, id) = (&self.device, self.key.1);
+        let observed = device.core().hub.is_on();
+        if observed {
+            device.core().emit(|| EventKind::SectionBegin {
+                section: section(device, id),
+            });
+        }
         Some(DevresGuard {
             value,
+            _told: Told(observed.then_some((device, id))),
             _inside: inside,
         })
     }

@@ -15,8 +15,7 @@ mod v4l2;
 use std::time::Duration;
 
 use lastfd_model::raw::{
-    Action, ActionKey, Bus, Device, Driver, dev_name, device_is_registered, device_unregister,
-    kref_read, put_device,
+    Action, ActionKey, Bus, Device, Driver, dev_name, device_unregister, kref_read, put_device,
 };
 use lastfd_model::{Errno, Result};
 use lastfd_sync::{Arc, Weak};
@@ -351,8 +350,8 @@ impl<'a> Call<'a> {
                 None => "NULL".to_owned(),
             },
             Property::Ref => kref_read(&device).to_string(),
-            Property::Registered => flag(device_is_registered(&device)),
-            Property::Sd => flag(device_is_registered(&device)),
+            Property::Registered => flag(device.is_registered()),
+            Property::Sd => flag(device.is_registered()),
             Property::Driver => driver_name(&device).unwrap_or_else(|| "NULL".to_owned()),
             Property::DriverSet => set_or_null(device.driver().is_some()).to_owned(),
             Property::Drvdata => drvdata(&device).to_owned(),
@@ -433,7 +432,7 @@ impl Run {
                 self.recorder.tag_of(device),
                 driver_name(device).unwrap_or_else(|| "NULL".to_owned()),
                 drvdata(device),
-                u8::from(device_is_registered(device)),
+                u8::from(device.is_registered()),
                 kref_read(device),
             )),
             (ActionFn::ActPut, Data::Device(device)) => {
