@@ -1,0 +1,74 @@
+//! Who sleeps on a device must leave when it goes.
+
+use lastfd_model::{Errno, Event, FileRef};
+
+use crate::finding::{Finding, Role};
+use crate::rule::Rule;
+use crate::rules::{devm_lifetime, way_in};
+use crate::shadow::World;
+use crate::watch::Findings;
+
+pub(crate) static G12: Rule = Rule {
+    number: 12,
+    name: "sleeper not woken",
+    kernel: "The call sleeps on after the device is gone, until a signal comes; a program \
+             that waits for data waits for ever, and so does whoever waits for its close.",
+    fix: "When the device goes, set the flag that it is gone, then wake every queue; and let \
+          each wait test the flag in its condition: wait_event_interruptible(queue, ready || \
+          gone).",
+};
+
+/// Calls that Linux itself leaves asleep: subsystem, operation, its function.
+const GAPS: [(&str, &str, &str); 6] = [
+    ("drm", "read", "drm_read"),
+    ("drm", "poll", "drm_poll"),
+    ("iio", "poll", "iio_buffer_poll"),
+    ("video4linux", "ioctl VIDIOC_DQEVENT", "v4l2_event_dequeue"),
+    ("cec", "ioctl CEC_RECEIVE", "cec_receive_msg"),
+    ("cec", "ioctl CEC_DQEVENT", "cec_dqevent"),
+];
+
+/// A call ended. If it slept while the device went, and only a signal ended it, then
+/// nobody woke it.
+pub(super) fn ended(
+    world: &World,
+    file: &FileRef,
+    op: &str,
+    result: Result<i64, Errno>,
+    event: &Event,
+    findings: &mut Findings,
+) {
+    if result != Err(Errno::EINTR) {
+        return;
+    }
+    let Some(open) = world.files.get(&file.id) else {
+        return;
+    };
+    let Some(device) = open.device else {
+        return;
+    };
+    let slept = open.slept.iter();
+    let slept = slept
+        .rev()
+        .find(|(task, of, _)| *task == event.task && **of == *op);
+    let interface = world.interface(device);
+    let gone = interface.and_then(|i| i.gone.as_ref().or(i.revoked.as_ref()));
+    let (Some((_, _, slept)), Some(gone)) = (slept, gone) else {
+        return;
+    };
+    let Some(shadow) = world.devices.get(&device) else {
+        return;
+    };
+    let way = way_in(world, device);
+    let text = format!("{op} on {way} slept on after the device had gone, until a signal came");
+    let mut finding = Finding::new(&G12, Some(&shadow.device), text)
+        .shows(Some(Role::Slept), slept)
+        .shows(Some(Role::Freed), gone)
+        .shows(None, event);
+    let subsystem = shadow.subsystem.as_deref().unwrap_or_default();
+    let gap = GAPS.iter().find(|gap| gap.0 == subsystem && gap.1 == op);
+    if let Some((framework, _, function)) = gap {
+        finding.owner = devm_lifetime::gap_owner(framework, function);
+    }
+    findings.add(file.id, finding);
+}
