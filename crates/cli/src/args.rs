@@ -135,6 +135,10 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "enodev|linux", default_value_t, value_parser = parse_answers)]
     pub(crate) iiod_unplug: UnplugAnswers,
 
+    /// Do not watch for broken lifetime rules
+    #[arg(long)]
+    pub(crate) no_sanitizer: bool,
+
     /// Log every event, also references, matches and each of many calls
     #[arg(long, short)]
     pub(crate) verbose: bool,
@@ -183,6 +187,10 @@ pub(crate) struct KunitArgs {
     /// Run slow cases, too
     #[arg(long)]
     pub(crate) slow: bool,
+
+    /// Do not watch for broken lifetime rules
+    #[arg(long)]
+    pub(crate) no_sanitizer: bool,
 }
 
 /// How `lastfd kunit` tells what came of the cases.

@@ -30,15 +30,20 @@ pub(crate) fn kunit(args: &KunitArgs) -> Result<ExitCode, Failure> {
     } else {
         KunitFormat::Ktap
     });
+    let runner = Runner::new().sanitizer(!args.no_sanitizer);
     match format {
-        KunitFormat::Ktap => run(&chosen, &mut Ktap::new(&mut out)),
-        KunitFormat::Junit => run(&chosen, &mut Junit::new(&mut out)),
-        KunitFormat::Pretty => run(&chosen, &mut Pretty::new(&mut out)),
+        KunitFormat::Ktap => run(&runner, &chosen, &mut Ktap::new(&mut out)),
+        KunitFormat::Junit => run(&runner, &chosen, &mut Junit::new(&mut out)),
+        KunitFormat::Pretty => run(&runner, &chosen, &mut Pretty::new(&mut out)),
     }
 }
 
-fn run(suites: &[Suite], reporter: &mut dyn Reporter) -> Result<ExitCode, Failure> {
-    match Runner::new().run(suites, reporter) {
+fn run(
+    runner: &Runner,
+    suites: &[Suite],
+    reporter: &mut dyn Reporter,
+) -> Result<ExitCode, Failure> {
+    match runner.run(suites, reporter) {
         Ok(stats) if stats.is_success() => Ok(ExitCode::SUCCESS),
         Ok(_) => Ok(ExitCode::FAILURE),
         Err(error) => told(Err(error)),

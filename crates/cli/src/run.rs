@@ -56,6 +56,7 @@ fn conduct(
     let bench = builder
         .rules(args.rules)
         .iiod_unplug(args.iiod_unplug)
+        .sanitizer(!args.no_sanitizer)
         .keep(match args.report {
             Some(_) => Keep::All,
             None => Keep::Verdict,

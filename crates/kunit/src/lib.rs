@@ -39,6 +39,9 @@
 //!   it, with the place that took it.
 //! - A case fails if the kernel would have printed a warning, unless the case
 //!   [takes](Test::take_splats) it.
+//! - A case fails if a driver broke a lifetime rule, whether or not anything came of
+//!   it: the [sanitizer](lastfd_sanitizer) watches, unless the [`Runner`] is told
+//!   otherwise, or the case [takes](Test::take_findings) what it found.
 //! - A case that takes too long fails; every wait of its System is cancelled
 //!   then, its cleanup runs, and the System is set aside with the thread, should
 //!   that still not end. The next cases have another System, in which the

@@ -5,14 +5,14 @@
 use core::time::Duration;
 use std::io;
 
-use lastfd_model::{Rules, Subscription, System};
+use lastfd_model::{Rules, System};
 use lastfd_sync::{Arc, Clock, Ktime, Mutex};
 
 use crate::leftover::Inventory;
 use crate::phase::{Ended, Stuck, Threads, Which};
 use crate::raw::{kunit_bus, kunit_cleanup};
 use crate::report::{Outcome, Reporter, Stats};
-use crate::splats::Splats;
+use crate::splats::Watch;
 use crate::suite::{Case, Suite};
 use crate::test::{Status, Test, TestData};
 
@@ -43,6 +43,7 @@ pub struct Runner {
     timeout: Duration,
     rules: Rules,
     host: Option<Clock>,
+    sanitizer: bool,
 }
 
 impl Default for Runner {
@@ -58,6 +59,7 @@ impl Runner {
             timeout: TIMEOUT,
             rules: Rules::default(),
             host: None,
+            sanitizer: true,
         }
     }
 
@@ -82,6 +84,14 @@ impl Runner {
     #[must_use]
     pub fn host_clock(mut self, clock: Clock) -> Runner {
         self.host = Some(clock);
+        self
+    }
+
+    /// Whether the [sanitizer](lastfd_sanitizer) watches each case: on unless told. A
+    /// case fails if it finds that a driver broke a rule.
+    #[must_use]
+    pub fn sanitizer(mut self, on: bool) -> Runner {
+        self.sanitizer = on;
         self
     }
 
@@ -121,8 +131,7 @@ impl Runner {
 struct World {
     system: System,
     threads: Threads,
-    splats: Arc<Splats>,
-    _subscription: Subscription,
+    watch: Arc<Watch>,
     /// What there was before the suite's init.
     bare: Inventory,
 }
@@ -204,15 +213,13 @@ impl SuiteRun<'_> {
             .clock(clock)
             .ledger(true)
             .build();
-        let splats = Arc::new(Splats::default());
-        let subscription = system.subscribe(splats.clone());
+        let watch = Arc::new(Watch::new(&system, self.runner.sanitizer));
         // As at boot: it is nobody's that it is there.
         kunit_bus(&system);
         let world = World {
             bare: Inventory::of(&system),
-            _subscription: subscription,
             threads: Threads::new(&system, self.host),
-            splats,
+            watch,
             system,
         };
         if let Some(init) = &suite.suite_init {
@@ -247,7 +254,7 @@ impl SuiteRun<'_> {
             .iter()
             .map(|what| format!("left behind by the suite: {what}"));
         said.extend(left);
-        said.extend(world.splats.take().iter().map(ToString::to_string));
+        said.extend(world.watch.take());
         self.spoil(&said)
     }
 
@@ -353,21 +360,18 @@ impl SuiteRun<'_> {
         let Some(world) = &self.world else {
             unreachable!("there is a world, or the suite's init failed");
         };
-        let test = Test::watched(&world.system, &case.name, Some(world.splats.clone()));
+        let test = Test::watched(&world.system, &case.name, Some(Arc::clone(&world.watch)));
         if let Some((index, param)) = param {
             test.set_param(index, param);
         }
         // What was said before the case is not its own.
-        world.splats.take();
+        world.watch.take();
         let before = Inventory::of(&world.system);
         let fate = self.run_case(case, &test, &world.threads);
         let mut left_behind = false;
-        let splats = world.splats.take();
-        if !splats.is_empty() {
+        for wrong in world.watch.take() {
             test.set_failure();
-            for splat in splats {
-                test.log(splat.to_string());
-            }
+            test.log(wrong);
         }
         // While a thread still runs, nobody knows what it will let go of.
         if fate != Fate::Stuck {
@@ -375,6 +379,9 @@ impl SuiteRun<'_> {
             for what in &left {
                 test.set_failure();
                 test.log(format!("left behind: {what}"));
+            }
+            if !left.is_empty() {
+                world.watch.held().into_iter().for_each(|why| test.log(why));
             }
             left_behind = !left.is_empty();
         }

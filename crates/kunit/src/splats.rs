@@ -1,9 +1,11 @@
-//! What a kernel would have warned of, while a case ran.
+//! What went wrong while a case ran: what a kernel would have warned of, and the
+//! lifetime rules that were broken.
 
 use core::fmt;
 
 use lastfd_model::event::SplatKind;
-use lastfd_model::{DeviceRef, Event, EventKind, Listener, Place};
+use lastfd_model::{DeviceRef, Event, EventKind, Listener, Place, Subscription, System};
+use lastfd_sanitizer::{Finding, Sanitizer};
 use lastfd_sync::{Arc, Mutex};
 
 /// A warning, BUG or the like that a case caused.
@@ -17,6 +19,8 @@ pub struct SplatSeen {
     pub text: Arc<str>,
     /// Where.
     pub place: Option<Place>,
+    /// The event's number in the stream.
+    pub seq: u64,
 }
 
 impl fmt::Display for SplatSeen {
@@ -35,13 +39,7 @@ impl fmt::Display for SplatSeen {
 
 /// Keeps the splats of a System.
 #[derive(Default)]
-pub(crate) struct Splats(Mutex<Vec<SplatSeen>>);
-
-impl Splats {
-    pub(crate) fn take(&self) -> Vec<SplatSeen> {
-        core::mem::take(&mut *self.0.lock())
-    }
-}
+struct Splats(Mutex<Vec<SplatSeen>>);
 
 impl Listener for Splats {
     fn event(&self, event: &Event) {
@@ -51,7 +49,68 @@ impl Listener for Splats {
                 device: device.clone(),
                 text: Arc::clone(text),
                 place: event.place,
+                seq: event.seq,
             });
         }
+    }
+}
+
+/// Watches a System for a run.
+pub(crate) struct Watch {
+    splats: Arc<Splats>,
+    sanitizer: Option<Sanitizer>,
+    _subscription: Subscription,
+}
+
+impl Watch {
+    pub(crate) fn new(system: &System, sanitizer: bool) -> Watch {
+        let splats = Arc::new(Splats::default());
+        Watch {
+            _subscription: system.subscribe(splats.clone()),
+            splats,
+            sanitizer: sanitizer.then(|| Sanitizer::watch(system)),
+        }
+    }
+
+    /// The splats since the last call. A finding that only explains splats goes with
+    /// them.
+    pub(crate) fn take_splats(&self) -> Vec<SplatSeen> {
+        let splats = core::mem::take(&mut *self.splats.0.lock());
+        if let Some(sanitizer) = &self.sanitizer {
+            let taken = |seq: &u64| splats.iter().any(|splat| splat.seq == *seq);
+            sanitizer.retain(|finding| {
+                finding.explains.is_empty() || !finding.explains.iter().all(taken)
+            });
+        }
+        splats
+    }
+
+    /// The findings since the last call that a driver is to blame for.
+    pub(crate) fn take_findings(&self) -> Vec<Finding> {
+        let findings = self.sanitizer.as_ref().map(Sanitizer::take);
+        let findings = findings.into_iter().flatten();
+        findings.filter(Finding::blames_a_driver).collect()
+    }
+
+    /// What went wrong since the last call, in words.
+    pub(crate) fn take(&self) -> Vec<String> {
+        // The reports stand after what they explain.
+        let findings = self.take_findings();
+        let splats = core::mem::take(&mut *self.splats.0.lock());
+        let splats = splats.iter().map(ToString::to_string);
+        splats
+            .chain(findings.iter().map(ToString::to_string))
+            .collect()
+    }
+
+    pub(crate) fn is_sanitized(&self) -> bool {
+        self.sanitizer.is_some()
+    }
+
+    /// What is held now and has its own name as a mistake.
+    pub(crate) fn held(&self) -> Vec<String> {
+        let held = self.sanitizer.as_ref().map(Sanitizer::held);
+        let held = held.into_iter().flatten();
+        held.map(|finding| finding.to_string()).collect()
     }
 }

@@ -8,11 +8,12 @@ use core::panic::Location;
 use std::io;
 
 use lastfd_model::{Holding, LedgerLine, Place, System};
+use lastfd_sanitizer::Finding;
 use lastfd_sync::thread::JoinHandle;
 use lastfd_sync::{Arc, Cancel, Mutex};
 
 use crate::raw::Resource;
-use crate::splats::{SplatSeen, Splats};
+use crate::splats::{SplatSeen, Watch};
 
 /// How long a comment may be, in bytes (`KUNIT_STATUS_COMMENT_SIZE`, without
 /// the terminating zero).
@@ -54,7 +55,7 @@ struct Inner {
     system: System,
     name: Arc<str>,
     resources: Mutex<Vec<Resource>>,
-    splats: Option<Arc<Splats>>,
+    watch: Option<Arc<Watch>>,
     state: Mutex<State>,
 }
 
@@ -95,12 +96,12 @@ impl Test {
         Test::watched(system, name, None)
     }
 
-    pub(crate) fn watched(system: &System, name: &str, splats: Option<Arc<Splats>>) -> Test {
+    pub(crate) fn watched(system: &System, name: &str, watch: Option<Arc<Watch>>) -> Test {
         Test(Arc::new(Inner {
             system: system.clone(),
             name: Arc::from(name),
             resources: Mutex::new(Vec::new()),
-            splats,
+            watch,
             state: Mutex::new(State::default()),
         }))
     }
@@ -234,12 +235,48 @@ impl Test {
     }
 
     /// The splats since the case began, or since the last call. What is taken
-    /// does not fail the case: this is how a case shows that misuse is told.
+    /// does not fail the case: this is how a case shows that misuse is told. Neither
+    /// do findings of the sanitizer's that explain nothing else.
     ///
     /// Empty for a test that was made by hand.
     pub fn take_splats(&self) -> Vec<SplatSeen> {
-        let splats = self.0.splats.as_ref();
-        splats.map(|splats| splats.take()).unwrap_or_default()
+        let watch = self.0.watch.as_ref();
+        watch.map(|watch| watch.take_splats()).unwrap_or_default()
+    }
+
+    /// What the sanitizer found since the case began, or since the last call, that a
+    /// driver is to blame for. What is taken does not fail the case: this is how a
+    /// case shows that a mistake is named.
+    ///
+    /// Empty for a test that was made by hand, and where the sanitizer is off.
+    pub fn take_findings(&self) -> Vec<Finding> {
+        let watch = self.0.watch.as_ref();
+        watch.map(|watch| watch.take_findings()).unwrap_or_default()
+    }
+
+    /// Takes what the sanitizer found, and fails the test unless it is that these rules
+    /// were broken: this is how a case shows a mistake that the sanitizer names. Where
+    /// the sanitizer is off nothing is expected.
+    #[track_caller]
+    pub fn expect_findings(&self, rules: &[u8]) {
+        let watch = self.0.watch.as_ref();
+        if !watch.is_some_and(|watch| watch.is_sanitized()) {
+            return;
+        }
+        let found = self.take_findings();
+        let mut numbers: Vec<u8> = found.iter().map(|finding| finding.rule.number).collect();
+        numbers.sort_unstable();
+        if numbers != rules {
+            let place = Location::caller();
+            self.set_failure();
+            self.log(format!(
+                "EXPECTATION FAILED at {place}\n    Expected findings under {rules:?}, \
+                 but they are under {numbers:?}"
+            ));
+            found
+                .iter()
+                .for_each(|finding| self.log(finding.to_string()));
+        }
     }
 
     /// What the test manages, oldest first.

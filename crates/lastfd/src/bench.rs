@@ -12,8 +12,9 @@ use lastfd_model::raw::{
     platform_device_put,
 };
 use lastfd_model::typed;
-use lastfd_model::{Errno, Event, EventKind, Rules, Subscription, System};
+use lastfd_model::{Errno, Event, EventKind, Rules, Snapshot, Subscription, System};
 use lastfd_report::{Manner, Report, RunEvent};
+use lastfd_sanitizer::{Finding, Sanitizer};
 use lastfd_sync::{Arc, Clock, Mutex, WaitQueue, wait_event};
 
 use crate::plugged::{Plugged, Unplug};
@@ -44,6 +45,7 @@ pub struct Bench {
     drivers: Mutex<BTreeMap<String, Box<dyn Any + Send>>>,
     system: System,
     kept: Arc<Kept>,
+    sanitizer: Option<Sanitizer>,
     _subscription: Option<Subscription>,
 }
 
@@ -65,6 +67,7 @@ pub struct Builder {
     rules: Rules,
     clock: Option<Clock>,
     keep: Keep,
+    no_sanitizer: bool,
     listeners: Vec<Listening>,
     #[cfg(feature = "iiod")]
     answers: lastfd_iiod::UnplugAnswers,
@@ -100,6 +103,14 @@ impl Builder {
         self
     }
 
+    /// Whether the [sanitizer](lastfd_sanitizer) watches: on unless told, or nothing is
+    /// [kept](Keep::Nothing).
+    #[must_use]
+    pub fn sanitizer(mut self, on: bool) -> Builder {
+        self.no_sanitizer = !on;
+        self
+    }
+
     /// Someone who is told every event, until the bench's System has ended.
     #[must_use]
     pub fn listener(mut self, listener: Arc<dyn Listener>) -> Builder {
@@ -123,11 +134,17 @@ impl Builder {
             system = system.clock(clock);
         }
         let system = system.build();
+        let sanitizer = (watched && !self.no_sanitizer).then(|| Sanitizer::new(self.rules));
+        let mut listeners: Vec<_> = self.listeners.into_iter().map(|l| l.0).collect();
+        listeners.extend(sanitizer.iter().map(|sanitizer| {
+            let listener: Arc<dyn Listener> = Arc::new(sanitizer.clone());
+            listener
+        }));
         let kept = Arc::new(Kept {
             keep: self.keep,
             events: Mutex::default(),
             arrived: WaitQueue::new(),
-            listeners: self.listeners.into_iter().map(|l| l.0).collect(),
+            listeners,
             files: Mutex::default(),
         });
         let listener: Arc<dyn Listener> = kept.clone();
@@ -140,6 +157,7 @@ impl Builder {
             _subscription: watched.then(|| system.subscribe(listener)),
             system,
             kept,
+            sanitizer,
         }
     }
 }
@@ -155,6 +173,12 @@ struct Kept {
 }
 
 impl Listener for Kept {
+    fn start(&self, snapshot: &Snapshot) {
+        for listener in &self.listeners {
+            listener.start(snapshot);
+        }
+    }
+
     fn event(&self, event: &Event) {
         match &event.kind {
             EventKind::FileOpened {
@@ -425,6 +449,13 @@ impl Bench {
         events
     }
 
+    /// The lifetime rules that were broken so far, each with its proof. Empty where the
+    /// sanitizer is off.
+    pub fn findings(&self) -> Vec<Finding> {
+        let found = self.sanitizer.as_ref().map(Sanitizer::findings);
+        found.unwrap_or_default()
+    }
+
     /// Adds an event of the run to the stream.
     pub(crate) fn tell(&self, event: RunEvent) {
         self.system.emit(|| EventKind::from(event));
@@ -445,9 +476,11 @@ impl Bench {
         let drivers = core::mem::take(&mut *self.drivers.lock());
         drop(drivers);
         let (rules, kept) = (self.system.rules(), Arc::clone(&self.kept));
+        let sanitizer = self.sanitizer.clone();
         drop(self);
         let events = core::mem::take(&mut *kept.events.lock());
-        Report::new(rules, events)
+        let found = sanitizer.map(|sanitizer| sanitizer.take());
+        Report::with(rules, events, &found.unwrap_or_default())
     }
 }
 

@@ -46,6 +46,7 @@ pub use lastfd_iiod as iiod;
 pub use lastfd_kunit as kunit;
 pub use lastfd_model as model;
 pub use lastfd_report as report;
+pub use lastfd_sanitizer as sanitizer;
 #[cfg(feature = "scenario")]
 pub use lastfd_scenario as scenario;
 #[cfg(feature = "suites")]

@@ -40,6 +40,8 @@ pub struct Finding {
     pub place: Option<Place>,
     /// The event's number in the stream.
     pub seq: u64,
+    /// The lifetime rule that was broken, with its proof.
+    pub lifetime: Option<Arc<lastfd_sanitizer::Finding>>,
 }
 
 impl Finding {
@@ -74,15 +76,43 @@ impl Finding {
             // Where the run tells of a program says nothing about the program.
             place: event.place.filter(|_| owner == Owner::Driver),
             seq: event.seq,
+            lifetime: None,
+        })
+    }
+
+    /// What the sanitizer found, if somebody here has to mend it.
+    pub(crate) fn of_lifetime(found: &lastfd_sanitizer::Finding) -> Option<Finding> {
+        let owner = match found.owner {
+            lastfd_sanitizer::Owner::Driver => Owner::Driver,
+            lastfd_sanitizer::Owner::Program => Owner::Program,
+            lastfd_sanitizer::Owner::KernelGap { .. } => return None,
+        };
+        let last = found.evidence.last();
+        Some(Finding {
+            owner,
+            text: format!("{}: {}", found.rule, found.text).into(),
+            device: found.device.clone(),
+            time: last.map_or(Ktime(0), |event| event.time),
+            place: None,
+            seq: last.map_or(0, |event| event.seq),
+            lifetime: Some(Arc::new(found.clone())),
         })
     }
 }
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.owner, self.text)?;
+        match &self.lifetime {
+            Some(found) => write!(f, "{}", found.title())?,
+            None => write!(f, "{}: {}", self.owner, self.text)?,
+        }
         if let Some(place) = self.place {
             write!(f, " (at {place})")?;
+        }
+        // Its own report begins with what was just said.
+        let report = self.lifetime.as_ref().map(ToString::to_string);
+        for line in report.iter().flat_map(|report| report.lines().skip(1)) {
+            write!(f, "\n{line}")?;
         }
         Ok(())
     }

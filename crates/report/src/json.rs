@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! { "rules": "linux-6.12",
-//!   "verdict": { "clean": true, "text": "clean", "findings": […], "missed": […] },
+//!   "verdict": { "clean": true, "text": "clean", "findings": […], "gaps": […], "missed": […] },
 //!   "programs": [ { "program": "…", "ending": "exit status 0", "status": 0 } ],
 //!   "removals": [ { "name", "device", "manner", "cause", "began_ns", "ended_ns",
 //!                   "held": [ { "holding", "device", "what", "place" } ],
@@ -51,6 +51,7 @@ pub(crate) fn report(report: &Report) -> String {
             "clean": verdict.is_clean(),
             "text": verdict.summary(),
             "findings": verdict.findings.iter().map(finding).collect::<Vec<_>>(),
+            "gaps": verdict.gaps.iter().map(lifetime).collect::<Vec<_>>(),
             "missed": missed,
         },
         "programs": programs,
@@ -68,6 +69,27 @@ fn finding(finding: &Finding) -> Value {
         "time_ns": finding.time.0,
         "place": finding.place.map(place),
         "seq": finding.seq,
+        "lifetime": finding.lifetime.as_deref().map(lifetime),
+    })
+}
+
+/// What the sanitizer found: `evidence` has the numbers of events.
+fn lifetime(found: &lastfd_sanitizer::Finding) -> Value {
+    let places = found
+        .spots
+        .iter()
+        .map(|spot| json!({ "role": spot.role.to_string(), "place": place(spot.place) }));
+    json!({
+        "rule": found.rule.number,
+        "name": found.rule.name,
+        "owner": found.owner.to_string(),
+        "device": found.device.as_ref().map(device),
+        "text": &*found.text,
+        "places": places.collect::<Vec<_>>(),
+        "evidence": found.evidence.iter().map(|event| event.seq).collect::<Vec<_>>(),
+        "explains": found.explains,
+        "in_a_kernel": found.rule.kernel,
+        "to_fix_it": found.rule.fix,
     })
 }
 
@@ -223,6 +245,17 @@ fn fields(kind: &EventKind) -> (&'static str, Map<String, Value>) {
         Blocked { file: of, op } => ("blocked", json!({ "file": file(of), "op": &**op })),
         Woken { file: of, op } => ("woken", json!({ "file": file(of), "op": &**op })),
         GateClosed { .. } => ("gate_closed", json!({})),
+        Memory { what, id, step, .. } => (
+            "memory",
+            json!({ "what": what, "id": id, "step": step.to_string() }),
+        ),
+        Embedded { memory, object, .. } => {
+            ("embedded", json!({ "memory": memory, "object": &**object }))
+        }
+        SectionBegin { section } => ("section_begin", json!({ "section": section.name })),
+        SectionEnd { section } => ("section_end", json!({ "section": section.name })),
+        LivenessTested { alive, .. } => ("liveness_tested", json!({ "alive": alive })),
+        DriverDataRead { there, .. } => ("driver_data_read", json!({ "there": there })),
         Message { text, .. } => ("message", json!({ "message": &**text })),
         Splat { kind, text, .. } => (
             "splat",

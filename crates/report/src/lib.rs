@@ -1,8 +1,9 @@
 //! What a run leaves to be read: a verdict, JSON, a picture of its timeline.
 //!
-//! Depends on the event types of `lastfd-model` alone. It promises that everything it
-//! says is read off the one stream of events; what the stream does not have, such as
-//! the unplugging itself or a program's end, is added to it as a [`RunEvent`].
+//! Depends on the event types of `lastfd-model` and the findings of `lastfd-sanitizer`.
+//! It promises that everything it says is read off the one stream of events; what the
+//! stream does not have, such as the unplugging itself or a program's end, is added to
+//! it as a [`RunEvent`].
 //!
 //! ```
 //! use lastfd_model::{System, raw::*};
@@ -47,11 +48,20 @@ pub struct Report {
 
 impl Report {
     /// Judges the events of a run that followed these rules. They are put in order.
-    pub fn new(rules: Rules, mut events: Vec<Event>) -> Report {
+    pub fn new(rules: Rules, events: Vec<Event>) -> Report {
+        Report::with(rules, events, &[])
+    }
+
+    /// As [`new`](Report::new), with what the sanitizer found in the run.
+    pub fn with(
+        rules: Rules,
+        mut events: Vec<Event>,
+        found: &[lastfd_sanitizer::Finding],
+    ) -> Report {
         events.sort_by_key(|event| event.seq);
         Report {
             rules,
-            verdict: Verdict::of(&events),
+            verdict: Verdict::of(&events, found),
             events,
         }
     }

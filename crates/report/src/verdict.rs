@@ -21,6 +21,8 @@ pub struct Verdict {
     pub missed: Vec<Missed>,
     /// What went wrong.
     pub findings: Vec<Finding>,
+    /// Where Linux itself would have gone wrong: nobody's fault here.
+    pub gaps: Vec<lastfd_sanitizer::Finding>,
 }
 
 /// A removal that was asked for and never came.
@@ -37,8 +39,17 @@ pub struct Missed {
 }
 
 impl Verdict {
-    /// Judges these events, which are in order.
-    pub fn of(events: &[Event]) -> Verdict {
+    /// Judges these events, which are in order, and what the sanitizer found in them. A
+    /// splat or a leak that it explains is not told twice.
+    pub fn of(events: &[Event], found: &[lastfd_sanitizer::Finding]) -> Verdict {
+        let explained = |event: &&Event| found.iter().any(|f| f.explains.contains(&event.seq));
+        let told = events.iter().filter(|event| !explained(event));
+        let mut findings: Vec<Finding> = told.filter_map(Finding::in_event).collect();
+        findings.extend(found.iter().filter_map(Finding::of_lifetime));
+        findings.sort_by_key(|finding| finding.seq);
+        let is_gap = |f: &&lastfd_sanitizer::Finding| {
+            matches!(f.owner, lastfd_sanitizer::Owner::KernelGap { .. })
+        };
         let run_events = || events.iter().filter_map(RunEvent::of);
         let programs = run_events().filter_map(|event| match event {
             RunEvent::ProgramEnded { program, ending } => {
@@ -64,7 +75,8 @@ impl Verdict {
             programs: programs.collect(),
             removals: Removal::all(events),
             missed: missed.collect(),
-            findings: events.iter().filter_map(Finding::in_event).collect(),
+            findings,
+            gaps: found.iter().filter(is_gap).cloned().collect(),
         }
     }
 
@@ -117,6 +129,10 @@ impl fmt::Display for Verdict {
         }
         for finding in &self.findings {
             writeln!(f, "finding   {finding}")?;
+        }
+        for gap in &self.gaps {
+            writeln!(f, "gap       {}", gap.title())?;
+            writeln!(f, "          {}", gap.text)?;
         }
         write!(f, "verdict: {}", self.summary())
     }

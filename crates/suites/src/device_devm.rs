@@ -27,10 +27,11 @@ impl Flag {
     }
 }
 
-/// An action that drops a reference on the device it belongs to.
-fn put_action(device: &Device) -> Action {
-    let held = device.clone();
-    Action::new(move || put_device(&held))
+/// Before 6.6 it is a mistake in itself to manage resources of a device without driver.
+fn named_before_6_6(test: &Test, was_bound: bool, rule: u8) {
+    if !was_bound && !early(test) {
+        test.expect_findings(&[rule]);
+    }
 }
 
 /// Adds what the case is about, for the kinds of device to share.
@@ -64,15 +65,16 @@ fn bound(test: &Test) -> Device {
 
 /// Register, add, unregister: released, whatever the device and the rules.
 fn released_with_its_device(test: &Test, device: Device, unregister: fn(&Device)) {
-    let released = watch(test, &device);
+    let (released, is_bound) = (watch(test, &device), device.driver().is_some());
     unregister(&device);
     kunit_expect_true!(test, released.is_set());
     kunit_expect_true!(test, device.is_released());
+    named_before_6_6(test, is_bound, 16);
 }
 
 /// Somebody holds the device while it is unregistered, and puts it later.
 fn held_from_outside(test: &Test, device: Device, unregister: fn(&Device), at_once: bool) {
-    let released = watch(test, &device);
+    let (released, is_bound) = (watch(test, &device), device.driver().is_some());
     get_device(&device);
     unregister(&device);
     kunit_expect_eq!(test, released.is_set(), at_once);
@@ -80,14 +82,15 @@ fn held_from_outside(test: &Test, device: Device, unregister: fn(&Device), at_on
     put_device(&device);
     kunit_expect_true!(test, released.is_set());
     kunit_expect_true!(test, device.is_released());
+    named_before_6_6(test, is_bound, 16);
 }
 
 /// A managed action holds the last reference on its own device. Where the
 /// action runs only in the final put, that never comes.
 fn held_by_its_own_action(test: &Test, device: Device, unregister: fn(&Device), freed: bool) {
-    let released = watch(test, &device);
+    let (released, is_bound) = (watch(test, &device), device.driver().is_some());
     get_device(&device);
-    let added = devm_add_action_or_reset(&device, put_action(&device));
+    let added = devm_add_action_or_reset(&device, Action::put_device(&device));
     kunit_assert_true!(test, added.is_ok());
     unregister(&device);
     kunit_expect_eq!(test, released.is_set(), freed);
@@ -98,6 +101,7 @@ fn held_by_its_own_action(test: &Test, device: Device, unregister: fn(&Device), 
         devres_release_all(&device);
         kunit_expect_true!(test, device.is_released());
     }
+    named_before_6_6(test, is_bound, 17);
 }
 
 /// Whether devres of a device without driver go in `device_del`.

@@ -54,6 +54,9 @@ fn a_string_of_the_device_itself_is_read_after_its_release(test: &Test) {
         Rules::LinuxPre6_6 => &[],
     };
     kunit_expect_eq!(test, splats, expected);
+    if test.system().rules() == Rules::LinuxPre6_6 {
+        test.expect_findings(&[16]);
+    }
 }
 
 fn a_string_of_the_parent_is_there_until_the_parent_goes(test: &Test) {
@@ -61,6 +64,9 @@ fn a_string_of_the_parent_is_there_until_the_parent_goes(test: &Test) {
     add_and_remove(test, Some(&parent));
     kunit_expect_eq!(test, test.take_splats().len(), 0);
     root_device_unregister(&parent);
+    if test.system().rules() == Rules::LinuxPre6_6 {
+        test.expect_findings(&[16]);
+    }
 }
 
 kunit_suite! {
