@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use xshell::{Shell, cmd};
 
+use crate::oracle::Ask;
+
 /// Where things are and how this run was asked for.
 pub(crate) struct Checkout {
     /// Commands run from the root of the repository.
@@ -23,6 +25,8 @@ pub(crate) struct Checkout {
     pub(crate) minutes: u64,
     /// Cycles of the long soak.
     pub(crate) cycles: u64,
+    /// What the oracle is asked.
+    pub(crate) oracle: Ask,
 }
 
 impl Checkout {
@@ -57,6 +61,7 @@ impl Checkout {
             nextest,
             minutes: 0,
             cycles: 0,
+            oracle: Ask::default(),
         })
     }
 

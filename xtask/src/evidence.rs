@@ -26,7 +26,7 @@ pub(crate) fn log(job: &Job<'_>, name: &str, done: &Result<Done>) -> Result<()> 
         Ok(Done::Skipped(reason)) => writeln!(text, "skipped: {reason}")?,
         Err(error) => writeln!(text, "failed: {error:#}")?,
     }
-    let path = format!("{FOLDER}/soak-{name}.log");
+    let path = format!("{FOLDER}/{name}.log");
     checkout
         .sh
         .write_file(&path, without_places(checkout, &text))?;

@@ -6,7 +6,7 @@
 //!
 //! - [`step`] runs one command under a deadline, passing its output through;
 //! - [`plan`] runs stages made of steps and prints the table;
-//! - [`checks`], [`soak`] and [`mod@bench`] are the stages of the three commands.
+//! - [`checks`], [`soak`], [`mod@bench`] and [`oracle`] are the stages of the commands.
 
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "a command line tool talks to its user")]
@@ -17,7 +17,9 @@ mod checks;
 mod counts;
 mod evidence;
 mod fuzz;
+mod kernel_tree;
 mod kunit;
+mod oracle;
 mod packages;
 mod plan;
 mod sanitizer;
@@ -60,9 +62,14 @@ enum Task {
     },
     /// Run the benches and write docs/evidence/bench.md.
     Bench(Selection),
+    /// Have a real kernel run the scenarios, and compare with what lastfd prints.
+    ///
+    /// Builds a User Mode Linux 6.12 with the module of oracle/kernel, in
+    /// $XDG_CACHE_HOME/lastfd/oracle, and boots it.
+    Oracle(oracle::Ask),
 }
 
-#[derive(clap::Args)]
+#[derive(clap::Args, Default)]
 struct Selection {
     /// Run this stage only; may be given several times.
     #[arg(long, value_name = "STAGE")]
@@ -109,6 +116,14 @@ fn run(task: Task) -> Result<bool> {
             },
         ),
         Task::Bench(selection) => (bench::STAGES, selection, Checkout::find()?),
+        Task::Oracle(oracle) => (
+            oracle::STAGES,
+            Selection::default(),
+            Checkout {
+                oracle,
+                ..Checkout::find()?
+            },
+        ),
     };
     if selection.list {
         print!("{}", plan::list(stages));

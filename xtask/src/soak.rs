@@ -80,7 +80,7 @@ pub(crate) const STAGES: &[Stage] = &[
 fn kept(job: &mut Job<'_>, name: &str, body: fn(&mut Job<'_>) -> Result<Done>) -> Result<Done> {
     let done = body(job);
     if !matches!(&done, Err(error) if error.is::<Interrupted>()) {
-        evidence::log(job, name, &done)?;
+        evidence::log(job, &format!("soak-{name}"), &done)?;
     }
     done
 }

@@ -31,8 +31,17 @@ enum Edit {
 ///
 /// [`Mismatch`], which shows where they differ.
 pub fn compare(golden: &str, trace: &Trace) -> Result<(), Mismatch> {
+    compare_texts(golden, &trace.to_string())
+}
+
+/// The same for the text of a trace.
+///
+/// # Errors
+///
+/// [`Mismatch`], which shows where they differ.
+pub fn compare_texts(golden: &str, trace: &str) -> Result<(), Mismatch> {
     let golden = compared(golden);
-    let trace = compared(&trace.to_string());
+    let trace = compared(trace);
     if golden == trace {
         return Ok(());
     }

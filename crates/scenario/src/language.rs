@@ -221,6 +221,12 @@ impl Statement {
         text
     }
 
+    /// The statement that does this.
+    pub fn of(op: Op) -> &'static Statement {
+        // The table has one for each, in the order of `Op`.
+        &STATEMENTS[op as usize]
+    }
+
     /// The statement with this word.
     pub fn find(word: &str) -> Option<&'static Statement> {
         STATEMENTS.iter().find(|s| s.word == word)
@@ -229,7 +235,7 @@ impl Statement {
 
 #[cfg(test)]
 mod tests {
-    use super::{Param, STATEMENTS};
+    use super::{Param, STATEMENTS, Statement};
 
     #[test]
     fn no_word_stands_for_two_statements() {
@@ -239,6 +245,13 @@ mod tests {
                 "{} is there twice",
                 statement.word
             );
+        }
+    }
+
+    #[test]
+    fn each_operation_finds_its_statement() {
+        for statement in STATEMENTS {
+            assert_eq!(Statement::of(statement.op).op, statement.op);
         }
     }
 

@@ -18,6 +18,7 @@
 mod ast;
 mod calls;
 mod compare;
+mod compiled;
 mod error;
 mod kind;
 pub mod language;
@@ -33,7 +34,7 @@ mod trace;
 mod value;
 
 pub use ast::{ActionFn, Arg, Form, Line, Name, NameId, Piece, ReleaseFn, Runner, Scenario};
-pub use compare::{Mismatch, compare};
+pub use compare::{Mismatch, compare, compare_texts};
 pub use error::ParseError;
 pub use parse::parse;
 pub use shape::LONGEST_NAME;

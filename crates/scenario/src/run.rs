@@ -1,6 +1,6 @@
 //! Runs a scenario: statement after statement, and the bodies its callbacks run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lastfd_model::raw::{Device, DeviceLink, platform_bus};
 use lastfd_model::{Errno, Listener, Result, Rules, System};
@@ -9,6 +9,7 @@ use lastfd_sync::{Arc, Clock, Mutex};
 
 use crate::ast::{Form, Line, NameId, Runner, Scenario};
 use crate::calls::Call;
+use crate::language::Op;
 use crate::record::{Recorder, errno_name};
 use crate::shape::PLATFORM;
 use crate::trace::Trace;
@@ -38,6 +39,11 @@ impl Scenario {
     /// # Ok::<(), lastfd_scenario::ParseError>(())
     /// ```
     pub fn run(&self, rules: Rules) -> Trace {
+        self.run_and_tell(rules).0
+    }
+
+    /// Runs the scenario as [`Scenario::run`] does, and tells which statements ran.
+    pub fn run_and_tell(&self, rules: Rules) -> (Trace, BTreeSet<Op>) {
         let system = System::builder()
             .rules(rules)
             .clock(Clock::simulated())
@@ -58,6 +64,7 @@ impl Scenario {
             case: Mutex::new(None),
             depth: AtomicU32::new(0),
             statements: AtomicU32::new(0),
+            ran: Mutex::new(BTreeSet::new()),
         });
         run.recorder.watch("platform", true);
         let bus = platform_bus(&run.system);
@@ -71,7 +78,8 @@ impl Scenario {
         // What names hold may hold the System in turn.
         let values = std::mem::take(&mut *run.values.lock());
         drop(values);
-        trace
+        let ran = std::mem::take(&mut *run.ran.lock());
+        (trace, ran)
     }
 }
 
@@ -93,6 +101,8 @@ pub(crate) struct Run {
     pub(crate) case: Mutex<Option<lastfd_kunit::Test>>,
     depth: AtomicU32,
     statements: AtomicU32,
+    /// Statements that were performed at least once.
+    ran: Mutex<BTreeSet<Op>>,
 }
 
 /// What a statement stands in.
@@ -198,7 +208,11 @@ impl Run {
             line,
             frame,
         };
-        let outcome = match call.perform() {
+        let performed = call.perform();
+        if performed.is_ok() {
+            self.ran.lock().insert(line.op);
+        }
+        let outcome = match performed {
             Ok(Performed::Flow(flow)) => return flow,
             Ok(Performed::Outcome(outcome)) => outcome,
             Err(Absent(id)) => {

@@ -136,7 +136,8 @@ pub fn device_register(device: &Device) -> Result {
 
 /// Takes a device out (`device_del`). The creator's reference stays.
 ///
-/// A second time, or before `device_add`, it is a splat and nothing is done.
+/// A second time, or before `device_add` or after one that failed, it is a splat and
+/// nothing is done: the kernel would follow a null pointer.
 #[track_caller]
 pub fn device_del(device: &Device) {
     let core = device.core();
@@ -150,7 +151,7 @@ pub fn device_del(device: &Device) {
     };
     if !killed {
         core.splat(
-            SplatKind::Warn,
+            SplatKind::Bug,
             Some(device.device_ref()),
             "device_del on a device that is not added: removed twice, or never added",
         );

@@ -1,0 +1,124 @@
+//! Both sides run a scenario, and the traces are compared.
+
+use std::fmt;
+
+use lastfd_model::Rules;
+use lastfd_scenario::{Mismatch, Scenario, Trace, compare};
+
+use crate::kernel::{Answer, Boot, BootError, Kernel, Lost, State};
+
+/// A kernel under one set of rules, booted when it is needed.
+pub struct Judge {
+    boot: Boot,
+    kernel: Option<Kernel>,
+    boots: u32,
+}
+
+/// What came of a scenario.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Both print the same.
+    Same,
+    /// They do not.
+    Differs(Mismatch),
+    /// This kernel or its module cannot run it.
+    Refused(String),
+    /// The kernel died or hung.
+    Lost(Lost),
+}
+
+impl Verdict {
+    /// Whether lastfd and the kernel disagree.
+    pub fn is_difference(&self) -> bool {
+        matches!(self, Verdict::Differs(_) | Verdict::Lost(_))
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Verdict::Same => f.write_str("same"),
+            Verdict::Differs(mismatch) => write!(f, "{mismatch}"),
+            Verdict::Refused(why) => write!(f, "not run: {why}"),
+            Verdict::Lost(lost) => write!(f, "{lost}"),
+        }
+    }
+}
+
+impl Judge {
+    /// A kernel that is booted with the first scenario.
+    pub fn new(boot: Boot) -> Judge {
+        Judge {
+            boot,
+            kernel: None,
+            boots: 0,
+        }
+    }
+
+    /// The rules that both sides follow.
+    pub fn rules(&self) -> Rules {
+        self.boot.rules
+    }
+
+    /// How often the kernel was booted.
+    pub fn boots(&self) -> u32 {
+        self.boots
+    }
+
+    /// What the kernel makes of a scenario.
+    ///
+    /// # Errors
+    ///
+    /// [`BootError`] if no kernel can be booted.
+    pub fn ask(&mut self, scenario: &Scenario) -> Result<Result<Answer, Lost>, BootError> {
+        let kernel = match &mut self.kernel {
+            Some(kernel) => kernel,
+            none => {
+                self.boots += 1;
+                none.insert(Kernel::boot(&self.boot)?)
+            }
+        };
+        let answer = kernel.run(&scenario.compiled(), self.boot.patience);
+        match &answer {
+            Ok(answer) if matches!(answer.state, State::Clean | State::Refused(_)) => {}
+            _ => self.kernel = None,
+        }
+        Ok(answer)
+    }
+
+    /// Runs a scenario on both sides.
+    ///
+    /// # Errors
+    ///
+    /// [`BootError`] if no kernel can be booted.
+    pub fn judge(&mut self, scenario: &Scenario) -> Result<Verdict, BootError> {
+        let ours = scenario.run(self.boot.rules);
+        self.compare_with(scenario, &ours)
+    }
+
+    /// Runs a scenario in the kernel and compares with what lastfd printed.
+    ///
+    /// # Errors
+    ///
+    /// [`BootError`] if no kernel can be booted.
+    pub fn compare_with(
+        &mut self,
+        scenario: &Scenario,
+        ours: &Trace,
+    ) -> Result<Verdict, BootError> {
+        Ok(match self.ask(scenario)? {
+            Ok(answer) => verdict(&answer, ours),
+            Err(lost) => Verdict::Lost(lost),
+        })
+    }
+}
+
+pub(crate) fn verdict(answer: &Answer, ours: &Trace) -> Verdict {
+    match &answer.state {
+        State::Refused(_) | State::TooLong => Verdict::Refused(answer.state.to_string()),
+        State::Clean | State::Left(_) => match compare(&answer.trace, ours) {
+            Ok(()) => Verdict::Same,
+            Err(mismatch) => Verdict::Differs(mismatch),
+        },
+    }
+}

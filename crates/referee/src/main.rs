@@ -1,0 +1,289 @@
+//! `lastfd-referee`: what `cargo xtask oracle` runs once there is a kernel.
+#![forbid(unsafe_code)]
+#![expect(clippy::print_stdout, reason = "a command line tool talks to its user")]
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anstream::println;
+use clap::Parser;
+use lastfd_model::Rules;
+use lastfd_referee::clock::Stopwatch;
+use lastfd_referee::fuzz::{self, Case, Tally};
+use lastfd_referee::kernel::{BootError, Lost, State};
+use lastfd_referee::{Boot, Judge, Verdict};
+use lastfd_scenario::{ParseError, Scenario, compare_texts, parse};
+
+/// Has a kernel and lastfd run scenarios, and compares what they print.
+#[derive(Parser)]
+struct Arguments {
+    /// The User Mode Linux with lastfd's module.
+    #[arg(long)]
+    kernel: PathBuf,
+    /// Another one, to compare it with instead of with lastfd.
+    #[arg(long)]
+    against: Option<PathBuf>,
+    /// One set of rules; without it, all.
+    #[arg(long)]
+    rules: Option<Rules>,
+    /// Seconds that a boot or a scenario may take.
+    #[arg(long, default_value_t = 20)]
+    patience: u64,
+    /// Print the kernel's trace of each scenario, and compare nothing.
+    #[arg(long)]
+    print: bool,
+    /// Make up this many scenarios.
+    #[arg(long, conflicts_with_all = ["scenarios", "print"])]
+    fuzz: Option<u64>,
+    /// What they are made up from.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Print the scenario of this number that the seed makes, and run nothing.
+    #[arg(long, value_name = "NUMBER")]
+    show: Option<u64>,
+    /// Scenario files.
+    scenarios: Vec<PathBuf>,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error("failed to read {path}: {source}")]
+    Read {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error(transparent)]
+    Parse(#[from] ParseError),
+    #[error("a scenario that was made up cannot be read: {0}")]
+    MadeUp(String),
+    #[error(transparent)]
+    Boot(#[from] BootError),
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(failure) => {
+            println!("error: {failure}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Whether no difference was found.
+fn run(arguments: &Arguments) -> Result<bool, Failure> {
+    if let Some(number) = arguments.show {
+        println!("{}", fuzz::made_up(arguments.seed, number).0);
+        return Ok(true);
+    }
+    let mut scenarios = Vec::new();
+    for path in &arguments.scenarios {
+        let text = std::fs::read_to_string(path).map_err(|source| Failure::Read {
+            path: path.clone(),
+            source,
+        })?;
+        scenarios.push(parse(&path.display().to_string(), &text)?);
+    }
+    let rules: Vec<Rules> = match arguments.rules {
+        Some(rules) => vec![rules],
+        None => Rules::ALL.to_vec(),
+    };
+    let mut same = true;
+    for rules in rules {
+        let boot = |program: &PathBuf| {
+            Judge::new(Boot {
+                program: program.clone(),
+                rules,
+                patience: Duration::from_secs(arguments.patience),
+            })
+        };
+        let mut judge = boot(&arguments.kernel);
+        same &= match (&arguments.against, arguments.fuzz) {
+            (Some(other), _) => two_kernels(&mut judge, &mut boot(other), arguments, &scenarios)?,
+            (None, Some(count)) => made_up(&mut judge, arguments.seed, count)?,
+            (None, None) if arguments.print => print_all(&mut judge, &scenarios)?,
+            (None, None) => all(&mut judge, &scenarios)?,
+        };
+    }
+    Ok(same)
+}
+
+/// The kernel's own traces.
+fn print_all(judge: &mut Judge, scenarios: &[Scenario]) -> Result<bool, Failure> {
+    for scenario in scenarios {
+        let rules = judge.rules();
+        match judge.ask(scenario)? {
+            Ok(answer) if answer.state == State::Clean => {
+                println!("== {} {rules}\n{}", scenario.name(), answer.trace);
+            }
+            Ok(answer) => println!(
+                "== {} {rules} ({})\n{}",
+                scenario.name(),
+                answer.state,
+                answer.trace
+            ),
+            Err(lost) => println!("== {} {rules}\n{lost}", scenario.name()),
+        }
+    }
+    Ok(true)
+}
+
+/// The kernel and lastfd.
+fn all(judge: &mut Judge, scenarios: &[Scenario]) -> Result<bool, Failure> {
+    let began = Stopwatch::start();
+    let (mut differ, mut refused) = (0, 0);
+    for scenario in scenarios {
+        let verdict = judge.judge(scenario)?;
+        if verdict != Verdict::Same {
+            println!("{} {}: {verdict}", scenario.name(), judge.rules());
+        }
+        differ += u64::from(verdict.is_difference());
+        refused += u64::from(matches!(verdict, Verdict::Refused(_)));
+    }
+    println!(
+        "{}: {} scenarios, {differ} differ, {refused} not run; {} boots, {:.1} s",
+        judge.rules(),
+        scenarios.len(),
+        judge.boots(),
+        began.elapsed().as_secs_f64()
+    );
+    Ok(differ == 0)
+}
+
+/// One kernel's trace as a text, or how it was lost.
+fn told(judge: &mut Judge, scenario: &Scenario) -> Result<String, Failure> {
+    Ok(match judge.ask(scenario)? {
+        Ok(answer) => match answer.state {
+            State::Clean | State::Left(_) => answer.trace,
+            state => format!("{state}\n"),
+        },
+        Err(Lost::Died { trace, .. }) => format!("{trace}the kernel died\n"),
+        Err(Lost::Hung { .. }) => "the kernel hung\n".to_owned(),
+    })
+}
+
+/// Two kernels: each line in which the second differs from the first.
+fn two_kernels(
+    first: &mut Judge,
+    second: &mut Judge,
+    arguments: &Arguments,
+    scenarios: &[Scenario],
+) -> Result<bool, Failure> {
+    let mut differ = 0;
+    let mut made_up = Vec::new();
+    for number in 0..arguments.fuzz.unwrap_or(0) {
+        let (_, scenario) = fuzz::made_up(arguments.seed, number);
+        let scenario = scenario.map_err(Failure::MadeUp)?;
+        if !fuzz::would_crash(&scenario.run(first.rules())) {
+            made_up.push(scenario);
+        }
+    }
+    let all = scenarios.len() + made_up.len();
+    for scenario in scenarios.iter().chain(&made_up) {
+        let (one, other) = (told(first, scenario)?, told(second, scenario)?);
+        if let Err(mismatch) = compare_texts(&one, &other) {
+            differ += 1;
+            println!("{} {}: {mismatch}", scenario.name(), first.rules());
+        }
+    }
+    println!("{}: {all} scenarios, {differ} differ", first.rules());
+    Ok(differ == 0)
+}
+
+/// More differences than this are counted, but not shown.
+const SHOWN: u64 = 10;
+
+/// Scenarios that are made up.
+fn made_up(judge: &mut Judge, seed: u64, count: u64) -> Result<bool, Failure> {
+    let began = Stopwatch::start();
+    let mut told = began;
+    let mut tally = Tally::default();
+    for number in 0..count {
+        let (text, scenario) = fuzz::made_up(seed, number);
+        let scenario = scenario.map_err(Failure::MadeUp)?;
+        let (case, ran) = fuzz::case(judge, &scenario)?;
+        tally.count(&case, &ran);
+        if let Case::Judged(verdict) = &case
+            && verdict.is_difference()
+            && tally.differ <= SHOWN
+        {
+            show(judge, &scenario, &text)?;
+        }
+        if told.elapsed() >= Duration::from_secs(2) {
+            told = Stopwatch::start();
+            println!(
+                "{}: {} of {count}, {} differ",
+                judge.rules(),
+                number + 1,
+                tally.differ
+            );
+        }
+    }
+    let seconds = began.elapsed().as_secs_f64();
+    println!(
+        "{}, seed {seed}: {count} scenarios, {} run on both sides, {} differ; \
+         {} would crash a kernel, {} use what is gone, {} not run; \
+         {} boots, {seconds:.1} s, {:.0} a second",
+        judge.rules(),
+        tally.judged(),
+        tally.differ,
+        tally.would_crash,
+        tally.late,
+        tally.refused,
+        judge.boots(),
+        count as f64 / seconds.max(0.001),
+    );
+    println!("share of them that reach each statement, in percent:");
+    for (word, reached) in &tally.reached {
+        let share = 100.0 * *reached as f64 / tally.judged().max(1) as f64;
+        println!("  {share:5.1} {word}");
+    }
+    speed(judge, seed, count.min(2000))?;
+    Ok(tally.differ == 0)
+}
+
+/// A difference, and the shortest scenario with one that was found from there.
+fn show(judge: &mut Judge, scenario: &Scenario, text: &str) -> Result<(), Failure> {
+    println!(
+        "{} {}: a difference; making it short",
+        scenario.name(),
+        judge.rules()
+    );
+    let short = fuzz::shortest(judge, text)?;
+    println!("{short}");
+    if let Ok(scenario) = parse("short.scenario", &short) {
+        println!("{}", judge.judge(&scenario)?);
+    }
+    Ok(())
+}
+
+/// How long each side takes for the same scenarios, alone.
+fn speed(judge: &mut Judge, seed: u64, count: u64) -> Result<(), Failure> {
+    let scenarios: Vec<Scenario> = (0..count)
+        .filter_map(|number| fuzz::made_up(seed, number).1.ok())
+        .filter(|scenario| !fuzz::would_crash(&scenario.run(judge.rules())))
+        .collect();
+    let watch = Stopwatch::start();
+    for scenario in &scenarios {
+        scenario.run(judge.rules());
+    }
+    let ours = watch.elapsed().as_secs_f64();
+    let boots = judge.boots();
+    let watch = Stopwatch::start();
+    for scenario in &scenarios {
+        // What it answers was looked at before.
+        let _ = judge.ask(scenario)?;
+    }
+    let kernels = watch.elapsed().as_secs_f64();
+    let rate = |seconds: f64| scenarios.len() as f64 / seconds.max(1e-6);
+    println!(
+        "{} scenarios: lastfd {:.0} a second; the kernel {:.0} a second, with {} boots",
+        scenarios.len(),
+        rate(ours),
+        rate(kernels),
+        judge.boots() - boots
+    );
+    Ok(())
+}
