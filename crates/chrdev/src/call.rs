@@ -430,6 +430,13 @@ impl Reply<'_> {
         self.value
     }
 
+    /// Puts the call's new descriptors in place now. For a front end that can
+    /// give a caller descriptors only while the call is still in progress; a
+    /// caller that then does not take the reply is expected to be dead.
+    pub fn install(&mut self) {
+        self.call.install(|_| true);
+    }
+
     /// The caller has the reply: the effect happens and the call is over.
     pub fn commit(mut self) -> i64 {
         if let Some(commit) = self.commit.take() {

@@ -61,5 +61,5 @@ pub use misc::{MISC_DYNAMIC_MINOR, MISC_MAJOR, Miscdevice, misc_deregister, misc
 pub use open::{Stat, anon_inode_getfile, open, open_devt};
 pub use poll::{PollMask, PollTable};
 pub use process::Process;
-pub use readiness::{PollFd, poll};
+pub use readiness::{PollCall, PollFd, poll};
 pub use region::{PAGE_SIZE, Region};

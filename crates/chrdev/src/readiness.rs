@@ -2,6 +2,8 @@
 //!
 //! Follows `fs/select.c: do_poll`.
 
+use core::fmt;
+use core::panic::Location;
 use core::time::Duration;
 
 use lastfd_model::{Errno, EventKind, Holding, LedgerEntry, LedgerLine, Result};
@@ -102,32 +104,124 @@ pub fn poll(
     timeout: Option<Duration>,
     cancel: Option<&Cancel>,
 ) -> Result<usize> {
-    let op: Arc<str> = "poll".into();
-    for fd in fds.iter() {
-        let file = fd.file.file();
-        file.system.emit(|| EventKind::OperationBegin {
-            file: file.name.clone(),
-            op: Arc::clone(&op),
-        });
-    }
-    let result = wait(fds, timeout, cancel, &op);
-    for fd in fds.iter() {
-        let file = fd.file.file();
-        file.system.emit(|| EventKind::OperationEnd {
-            file: file.name.clone(),
-            op: Arc::clone(&op),
-            result: result.map(|_| i64::from(fd.revents.0)),
-        });
-    }
+    let files = fds.iter().map(|fd| fd.file.clone());
+    let mut told = PollCall::begin("poll", files.collect());
+    let result = wait(fds, timeout, cancel, &mut told);
+    told.end(result.map(|_| fds.iter().map(|fd| fd.revents).collect()));
     result
 }
 
-#[track_caller]
+/// What a poll tells of itself, for whoever waits in a way of its own: the events of its
+/// beginning, sleep and end, and the lines of the ledger meanwhile.
+///
+/// Dropping it is the end of a poll that was given up, as by `EINTR`.
+pub struct PollCall {
+    op: Arc<str>,
+    files: Vec<OpenFile>,
+    asleep: Option<Vec<LedgerEntry>>,
+    place: &'static Location<'static>,
+    over: bool,
+}
+
+impl PollCall {
+    /// A poll of these files begins. `op` is what events call it: `poll`, `select`.
+    #[track_caller]
+    pub fn begin(op: &str, files: Vec<OpenFile>) -> PollCall {
+        let call = PollCall {
+            op: op.into(),
+            files,
+            asleep: None,
+            place: Location::caller(),
+            over: false,
+        };
+        for file in call.files() {
+            file.system.emit(|| EventKind::OperationBegin {
+                file: file.name.clone(),
+                op: Arc::clone(&call.op),
+            });
+        }
+        call
+    }
+
+    fn files(&self) -> impl Iterator<Item = &crate::File> {
+        self.files.iter().map(OpenFile::file)
+    }
+
+    /// It sleeps now. Told again, nothing happens.
+    pub fn blocked(&mut self) {
+        if self.asleep.is_some() {
+            return;
+        }
+        let mut lines = Vec::new();
+        for file in self.files() {
+            if file.system.ledger_is_on() {
+                lines.push(file.system.ledger_open(LedgerLine {
+                    holding: Holding::Waiter,
+                    device: file.device.clone(),
+                    what: format!("{} on {}", self.op, file.name).into(),
+                    place: Some(self.place),
+                }));
+            }
+            file.system.emit(|| EventKind::Blocked {
+                file: file.name.clone(),
+                op: Arc::clone(&self.op),
+            });
+        }
+        self.asleep = Some(lines);
+    }
+
+    fn woken(&mut self) {
+        if self.asleep.take().is_some() {
+            for file in self.files() {
+                file.system.emit(|| EventKind::Woken {
+                    file: file.name.clone(),
+                    op: Arc::clone(&self.op),
+                });
+            }
+        }
+    }
+
+    /// It ends: with what was found on each file, in their order, or an error.
+    pub fn end(mut self, result: Result<Vec<PollMask>>) {
+        self.finish(result);
+    }
+
+    fn finish(&mut self, result: Result<Vec<PollMask>>) {
+        self.woken();
+        self.over = true;
+        for (index, file) in self.files().enumerate() {
+            let found = |masks: &Vec<PollMask>| masks.get(index).map_or(0, |mask| mask.0);
+            file.system.emit(|| EventKind::OperationEnd {
+                file: file.name.clone(),
+                op: Arc::clone(&self.op),
+                result: result.as_ref().map(found).map(i64::from).map_err(|e| *e),
+            });
+        }
+    }
+}
+
+impl Drop for PollCall {
+    fn drop(&mut self) {
+        if !self.over {
+            self.finish(Err(Errno::EINTR));
+        }
+    }
+}
+
+impl fmt::Debug for PollCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PollCall")
+            .field("op", &self.op)
+            .field("files", &self.files)
+            .finish_non_exhaustive()
+    }
+}
+
 fn wait(
     fds: &mut [PollFd<'_>],
     timeout: Option<Duration>,
     cancel: Option<&Cancel>,
-    op: &Arc<str>,
+    told: &mut PollCall,
 ) -> Result<usize> {
     let mut queues = Vec::new();
     let mut ready = 0;
@@ -152,10 +246,7 @@ fn wait(
         Ktime(clock.now().0.saturating_add(nanos))
     });
     let queues: Vec<_> = queues.iter().map(|queue| &**queue).collect();
-    let place = core::panic::Location::caller();
     let mut tests = 0;
-    let mut slept = false;
-    let mut asleep: Vec<LedgerEntry> = Vec::new();
     let woken = wait_event_unless(&queues, clock, deadline, &cancels, || {
         tests += 1;
         let mut ready = 0;
@@ -166,35 +257,10 @@ fn wait(
         }
         // The second test is the first on the queues.
         if ready == 0 && tests == 2 && !cancelled() {
-            slept = true;
-            for fd in fds.iter() {
-                let file = fd.file.file();
-                if file.system.ledger_is_on() {
-                    asleep.push(file.system.ledger_open(LedgerLine {
-                        holding: Holding::Waiter,
-                        device: file.device.clone(),
-                        what: format!("poll on {}", file.name).into(),
-                        place: Some(place),
-                    }));
-                }
-                file.system.emit(|| EventKind::Blocked {
-                    file: file.name.clone(),
-                    op: Arc::clone(op),
-                });
-            }
+            told.blocked();
         }
         (ready > 0).then_some(ready)
     });
-    drop(asleep);
-    if slept {
-        for fd in fds.iter() {
-            let file = fd.file.file();
-            file.system.emit(|| EventKind::Woken {
-                file: file.name.clone(),
-                op: Arc::clone(op),
-            });
-        }
-    }
     match woken {
         Ok(ready) => Ok(ready),
         Err(WaitError::TimedOut) => Ok(0),

@@ -14,10 +14,10 @@ use core::ptr::NonNull;
 )]
 use core::sync::atomic::AtomicU64;
 use core::sync::atomic::Ordering;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 use lastfd_model::{Errno, Result};
-use lastfd_sync::Arc;
+use lastfd_sync::{Arc, RwLock};
 use rustix::fs::{MemfdFlags, SealFlags};
 use rustix::mm::{MapFlags, ProtFlags};
 
@@ -30,7 +30,8 @@ const WORD: usize = size_of::<u64>();
 /// for all of them. A clone is another handle on the same memory.
 ///
 /// It lasts until its last handle and its last mapping are gone, whatever
-/// becomes of the device it came from.
+/// becomes of the device it came from. It starts in a memfd of its own;
+/// [`Region::move_into`] lays it into the file that a program maps it through.
 ///
 /// Bytes are reached by copying only. Two copies at the same time see each
 /// other's bytes in no particular order, as two processes do.
@@ -46,16 +47,25 @@ const WORD: usize = size_of::<u64>();
 #[derive(Clone)]
 pub struct Region(Arc<Pages>);
 
-/// A memfd and its one mapping in this process.
+/// A piece of a memfd and its one mapping in this process.
 ///
 /// Invariant: `start` is a shared, readable and writable mapping of `len`
 /// bytes, page aligned, until the value is dropped; the memfd is sealed against
 /// shrinking, so every byte of it stays backed. All access goes through
-/// [`Pages::word`].
+/// [`Pages::word`], with `place` held: for writing it is held only while the
+/// mapping is exchanged for one of the same size at the same address.
 struct Pages {
     start: NonNull<u8>,
     len: usize,
+    place: RwLock<Place>,
+}
+
+/// Where the pages lie.
+struct Place {
     memfd: OwnedFd,
+    offset: u64,
+    /// No longer in a memfd of its own.
+    moved: bool,
 }
 
 // SAFETY: the pointer is to a mapping that belongs to the value, not to a
@@ -86,7 +96,66 @@ impl Pages {
             )?
         };
         let start = NonNull::new(start.cast()).ok_or(rustix::io::Errno::NOMEM)?;
-        Ok(Pages { start, len, memfd })
+        Ok(Pages {
+            start,
+            len,
+            place: RwLock::new(Place {
+                memfd,
+                offset: 0,
+                moved: false,
+            }),
+        })
+    }
+
+    /// Exchanges the pages for those of `memfd` from `offset` on, which get the bytes.
+    fn move_into(&self, memfd: OwnedFd, offset: u64) -> rustix::io::Result<bool> {
+        let end = offset
+            .checked_add(self.len as u64)
+            .ok_or(rustix::io::Errno::OVERFLOW)?;
+        if !rustix::fs::fcntl_get_seals(&memfd)?.contains(SealFlags::SHRINK) {
+            return Err(rustix::io::Errno::INVAL);
+        }
+        let mut place = self.place.write();
+        if place.moved {
+            return Ok(false);
+        }
+        if (rustix::fs::fstat(&memfd)?.st_size as u64) < end {
+            rustix::fs::ftruncate(&memfd, end)?;
+        }
+        let mut block = [0; PAGE_SIZE];
+        for at in (0..self.len).step_by(PAGE_SIZE) {
+            for (index, word) in block.chunks_exact_mut(WORD).enumerate() {
+                let value = self.word(at / WORD + index).load(Ordering::Relaxed);
+                word.copy_from_slice(&value.to_ne_bytes());
+            }
+            // What was never written needs no page there.
+            if block.iter().any(|byte| *byte != 0) {
+                let to = offset + at as u64;
+                if rustix::io::pwrite(&memfd, &block, to)? != PAGE_SIZE {
+                    return Err(rustix::io::Errno::NOSPC);
+                }
+            }
+        }
+        // SAFETY: the range is this value's own mapping, of the same length, and
+        // stays mapped, shared, readable and writable throughout: MAP_FIXED
+        // exchanges it as one step. The file is sealed against shrinking and long
+        // enough. Nobody is inside `word`: `place` is held for writing.
+        unsafe {
+            rustix::mm::mmap(
+                self.start.as_ptr().cast(),
+                self.len,
+                ProtFlags::READ | ProtFlags::WRITE,
+                MapFlags::SHARED | MapFlags::FIXED,
+                &memfd,
+                offset,
+            )?;
+        }
+        *place = Place {
+            memfd,
+            offset,
+            moved: true,
+        };
+        Ok(true)
     }
 
     /// The word with this index.
@@ -162,9 +231,35 @@ impl Region {
         Arc::strong_count(&self.0)
     }
 
-    /// The memfd, for a process that is to map the same memory.
-    pub fn memfd(&self) -> BorrowedFd<'_> {
-        self.0.memfd.as_fd()
+    /// The file that it lies in, for a process that is to map the same memory,
+    /// and where in the file it starts.
+    ///
+    /// # Errors
+    /// `EMFILE` without a free descriptor.
+    pub fn memory(&self) -> Result<(OwnedFd, u64)> {
+        let place = self.0.place.read();
+        let file = rustix::io::fcntl_dupfd_cloexec(&place.memfd, 0)
+            .map_err(|error| Errno::from_code(error.raw_os_error()))?;
+        Ok((file, place.offset))
+    }
+
+    /// Moves the memory, with what it holds, into a memfd, where it starts at
+    /// `offset`: whoever maps that part of the file has the same pages. The file
+    /// grows to hold it. For a front end whose programs can map one file only,
+    /// the one they opened.
+    ///
+    /// False if it was moved before; it stays where it is then.
+    ///
+    /// # Errors
+    /// `EINVAL` if the file is not sealed against shrinking or the offset is not
+    /// whole pages, `ENOSPC` or `ENOMEM` without memory, `EMFILE`.
+    pub fn move_into(&self, memfd: BorrowedFd<'_>, offset: u64) -> Result<bool> {
+        if !offset.is_multiple_of(PAGE_SIZE as u64) {
+            return Err(Errno::EINVAL);
+        }
+        rustix::io::fcntl_dupfd_cloexec(memfd, 0)
+            .and_then(|memfd| self.0.move_into(memfd, offset))
+            .map_err(|error| Errno::from_code(error.raw_os_error()))
     }
 
     fn check(&self, offset: usize, len: usize) -> Result {
@@ -180,6 +275,7 @@ impl Region {
     /// `EFAULT` if the range ends outside; nothing is copied then.
     pub fn read(&self, offset: usize, into: &mut [u8]) -> Result {
         self.check(offset, into.len())?;
+        let _here = self.0.place.read();
         let mut at = offset;
         let mut rest = into;
         while !rest.is_empty() {
@@ -200,6 +296,7 @@ impl Region {
     /// `EFAULT` if the range ends outside; nothing is copied then.
     pub fn write(&self, offset: usize, from: &[u8]) -> Result {
         self.check(offset, from.len())?;
+        let _here = self.0.place.read();
         let mut at = offset;
         let mut rest = from;
         while !rest.is_empty() {
@@ -253,6 +350,9 @@ impl fmt::Debug for Region {
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsFd;
+    use std::os::unix::fs::FileExt;
+
     use super::*;
 
     #[test]
@@ -284,6 +384,39 @@ mod tests {
         let mut last = [9];
         region.read(PAGE_SIZE - 1, &mut last).unwrap();
         assert_eq!(last, [0]);
+    }
+
+    #[test]
+    fn memory_that_moves_keeps_its_bytes_and_is_the_files_from_then_on() {
+        let name = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+        let memfd = rustix::fs::memfd_create("open file", name).unwrap();
+        let region = Region::new("t", 3 * PAGE_SIZE).unwrap();
+        region.write(PAGE_SIZE + 7, b"before").unwrap();
+        let at = 5 * PAGE_SIZE as u64;
+        assert_eq!(
+            region.move_into(memfd.as_fd(), at),
+            Err(Errno::EINVAL),
+            "not sealed: its pages could be taken away"
+        );
+        rustix::fs::fcntl_add_seals(&memfd, SealFlags::SHRINK).unwrap();
+        assert_eq!(region.move_into(memfd.as_fd(), 1), Err(Errno::EINVAL));
+        assert_eq!(region.move_into(memfd.as_fd(), at), Ok(true));
+        let file = std::fs::File::from(memfd);
+        let mut seen = [0; 6];
+        file.read_exact_at(&mut seen, at + PAGE_SIZE as u64 + 7)
+            .unwrap();
+        assert_eq!(&seen, b"before");
+        file.write_all_at(b"after", at).unwrap();
+        let mut seen = [0; 5];
+        region.read(0, &mut seen).unwrap();
+        assert_eq!(&seen, b"after");
+        region.write(3 * PAGE_SIZE - 1, b"!").unwrap();
+        let mut seen = [0];
+        file.read_exact_at(&mut seen, at + 3 * PAGE_SIZE as u64 - 1)
+            .unwrap();
+        assert_eq!(&seen, b"!");
+        assert_eq!(region.memory().unwrap().1, at);
+        assert_eq!(region.move_into(file.as_fd(), 0), Ok(false));
     }
 
     #[test]

@@ -698,3 +698,23 @@ fn a_driver_that_panics_in_any_callback_is_told_and_the_device_still_goes() {
         assert_eq!(rig.finish(), [""; 0], "{callback}");
     }
 }
+
+#[test]
+fn offsets_for_mmap_never_overlap_and_are_not_given_again_soon() {
+    let rig = Rig::silent();
+    let file = rig.file();
+    let mut seen = Vec::new();
+    for _ in 0..20 {
+        for index in 0..reqbufs(&file, 4).unwrap() as u32 {
+            let buffer = querybuf(&file, index).unwrap();
+            let range = buffer.offset..buffer.offset + u64::from(buffer.length);
+            assert!(
+                seen.iter().all(|other: &core::ops::Range<u64>| {
+                    range.end <= other.start || other.end <= range.start
+                }),
+                "{range:?} in {seen:?}"
+            );
+            seen.push(range);
+        }
+    }
+}

@@ -10,7 +10,7 @@ use lastfd_model::event::SplatKind;
 use lastfd_sync::atomic::AtomicU32;
 use lastfd_sync::{Arc, Mutex, MutexGuard, Weak};
 
-use super::queue::{Inner as QueueInner, PLANE_INDEX_SHIFT, Vb2Queue};
+use super::queue::{Inner as QueueInner, Vb2Queue};
 use crate::raw::warn::splat;
 
 /// Whose a buffer is (`enum vb2_buffer_state`).
@@ -53,6 +53,8 @@ struct Inner {
     queue: Weak<QueueInner>,
     index: u32,
     length: u32,
+    /// What to give mmap.
+    offset: u64,
     region: Region,
     /// The queue's own, mappings and exported descriptors (`num_users`).
     users: Arc<AtomicU32>,
@@ -91,10 +93,12 @@ impl fmt::Debug for Vb2Buffer {
 impl Vb2Buffer {
     pub(super) fn new(queue: &Vb2Queue, index: u32, length: u32) -> Result<Vb2Buffer> {
         let region = Region::new("vb2", length as usize)?;
+        let offset = queue.state().take_offset(region.len() as u64);
         Ok(Vb2Buffer(Arc::new(Inner {
             queue: queue.downgrade(),
             index,
             length,
+            offset,
             region,
             users: Arc::new(AtomicU32::new(1)),
             state: Mutex::new(BufferState {
@@ -215,6 +219,6 @@ impl Vb2Buffer {
 
     /// What to give mmap (`__setup_offsets`).
     pub(super) fn offset(&self) -> u64 {
-        u64::from(self.0.index) << PLANE_INDEX_SHIFT
+        self.0.offset
     }
 }

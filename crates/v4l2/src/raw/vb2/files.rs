@@ -5,14 +5,14 @@
 //! `vb2_mmap` of `videobuf2-core.c`.
 
 use lastfd_abi::v4l2::V4L2_MEMORY_MMAP;
-use lastfd_chrdev::{File, MapRequest, Mapped, PAGE_SIZE, PollMask, PollTable, Read, Try};
+use lastfd_chrdev::{File, MapRequest, Mapped, PollMask, PollTable, Read, Try};
 use lastfd_model::raw::{get_device_for, put_device_for};
 use lastfd_model::{Errno, Result};
 
 use super::buffer::Vb2State;
 use super::export::add_user;
 use super::fileio::{init_fileio, perform};
-use super::queue::{IoModes, PLANE_INDEX_SHIFT, Vb2Queue};
+use super::queue::{IoModes, OFFSET_END, Vb2Queue};
 use super::stream::vb2_queue_release;
 use crate::raw::events::v4l2_event_pending;
 use crate::raw::fh::{v4l2_fh_of, v4l2_fh_release};
@@ -125,10 +125,14 @@ pub fn vb2_fop_mmap(file: &File, request: &MapRequest) -> Result<Mapped> {
     if queue.fileio_is_active() {
         return Err(Errno::EBUSY);
     }
-    let index = u32::try_from((request.offset >> PLANE_INDEX_SHIFT) & 0x7fff);
-    let plane = (request.offset / PAGE_SIZE as u64) & 7;
-    let buffer = index.ok().and_then(|index| queue.buffer(index));
-    let buffer = buffer.filter(|_| plane == 0).ok_or(Errno::EINVAL)?;
+    // Higher bits are cut off before a buffer is looked for.
+    let offset = request.offset & (OFFSET_END - 1);
+    let buffer = {
+        let state = queue.state();
+        let mut buffers = state.bufs.values();
+        buffers.find(|b| b.offset() == offset).cloned()
+    };
+    let buffer = buffer.ok_or(Errno::EINVAL)?;
     if (buffer.region().len() as u64) < request.len {
         return Err(Errno::EINVAL);
     }

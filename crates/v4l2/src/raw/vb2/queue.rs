@@ -20,8 +20,11 @@ use crate::raw::warn::warn;
 pub(super) const VB2_MAX_FRAME: u32 = 32;
 /// As many as the offsets for mmap can tell apart (`MAX_BUFFER_INDEX`).
 const MAX_BUFFER_INDEX: u32 = 1 << 15;
-/// Bits of an offset below the buffer's number (`PLANE_INDEX_SHIFT`).
-pub(super) const PLANE_INDEX_SHIFT: u32 = 12 + 3;
+/// How far the offsets for mmap of two buffers are apart at least
+/// (`1 << PLANE_INDEX_SHIFT`).
+const OFFSET_STEP: u64 = 1 << (12 + 3);
+/// Where the offsets of output queues begin (`DST_QUEUE_OFF_BASE`).
+pub(super) const OFFSET_END: u64 = 1 << 30;
 
 /// How programs may use a queue (`enum vb2_io_modes`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -194,6 +197,40 @@ pub(super) struct QueueState {
     pub(super) era: u64,
     pub(super) owner: Option<V4l2Fh>,
     pub(super) fileio: Option<FileIo>,
+    /// The next buffer's offset for mmap.
+    next_offset: u64,
+}
+
+impl QueueState {
+    /// An offset for mmap, for a buffer of so many bytes. As the kernel's
+    /// (`__setup_offsets`) for small buffers that are made once; but no two of
+    /// them overlap, nor do they come again soon: the memory of a program's
+    /// open file can then lie at the very offsets.
+    pub(super) fn take_offset(&mut self, len: u64) -> u64 {
+        let step = len.next_multiple_of(OFFSET_STEP);
+        let used = |from: u64| {
+            let overlaps = |buffer: &Vb2Buffer| {
+                let end = buffer.offset() + u64::from(buffer.size());
+                buffer.offset() < from + step && from < end
+            };
+            self.bufs.values().any(overlaps)
+        };
+        let mut from = self.next_offset;
+        let mut wrapped = 0;
+        while from + step > OFFSET_END || used(from) {
+            from += OFFSET_STEP;
+            if from + step > OFFSET_END {
+                from = 0;
+                wrapped += 1;
+                // No room for it among its like: it cannot be told apart by mmap.
+                if wrapped > 1 {
+                    break;
+                }
+            }
+        }
+        self.next_offset = from + step;
+        from
+    }
 }
 
 impl PartialEq for Vb2Queue {
