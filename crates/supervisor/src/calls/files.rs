@@ -1,0 +1,454 @@
+//! Calls on open files.
+
+use lastfd_chrdev::{Attempt, Call, MapRequest, Mapping, Wait, Whence};
+use lastfd_model::{Errno, Result};
+use lastfd_sync::{Arc, TimerHandle, WaitEntry, Wake};
+
+use crate::bells;
+use crate::deferred::{Blocked, Deferred, Progress};
+use crate::objects::{AttributeFile, Content, DeviceFile, Object};
+use crate::task::{Answer, Restart, Task};
+
+/// Bytes of a page, which is what a read or write of an attribute moves at most.
+const PAGE: usize = 4096;
+/// Parts of a scattered read or write at most (`UIO_MAXIOV`).
+const MAX_PARTS: u64 = 1024;
+
+const FIONBIO: u32 = 0x5421;
+const FIOCLEX: u32 = 0x5451;
+const FIONCLEX: u32 = 0x5450;
+
+/// A read, write or ioctl of a device.
+struct DeviceCall {
+    call: Call,
+    object: Arc<Object>,
+    armed: Option<Wait>,
+    entries: Vec<WaitEntry>,
+    timer: Option<TimerHandle>,
+}
+
+/// Carries a call out, now or later.
+fn device_call(task: &Task, object: &Arc<Object>, call: Call) -> Answer {
+    let work = DeviceCall {
+        call,
+        object: Arc::clone(object),
+        armed: None,
+        entries: Vec::new(),
+        timer: None,
+    };
+    Blocked::start(task.clone(), Box::new(work));
+    Answer::Given
+}
+
+impl DeviceCall {
+    /// Passes an attempt's outcome on; gives what is to be waited for.
+    fn pass(attempt: Attempt<'_>, task: &Task, certain: Option<bool>) -> Option<Wait> {
+        match attempt {
+            Attempt::Done(Err(Errno::EINTR)) if certain == Some(true) => {
+                task.restart(Restart::Sys);
+                None
+            }
+            Attempt::Done(result) => {
+                task.answer(result.into());
+                None
+            }
+            Attempt::Ready(mut reply) => {
+                // Descriptors can be given only while the call lasts.
+                reply.install();
+                if task.reply(reply.value()) {
+                    reply.commit();
+                } else {
+                    reply.roll_back();
+                }
+                None
+            }
+            Attempt::Wait(wait) => Some(wait),
+        }
+    }
+
+    fn over(&mut self) -> Progress {
+        self.entries.clear();
+        if let Some(timer) = self.timer.take() {
+            timer.cancel();
+        }
+        bells::sync(&self.object);
+        Progress::Over
+    }
+}
+
+impl Deferred for DeviceCall {
+    fn attempt(&mut self, task: &Task, waker: Option<&Arc<Blocked>>) -> Progress {
+        let mut caller = task.clone();
+        loop {
+            let attempt = self.call.attempt(&mut caller);
+            let Some(wait) = DeviceCall::pass(attempt, task, None) else {
+                return self.over();
+            };
+            let Some(waker) = waker else {
+                return Progress::Waits(None);
+            };
+            let system = self.call.file().file().system().clone();
+            if self.armed.as_ref().is_some_and(|armed| armed.same(&wait)) {
+                // A driver that waits for a time that is over would never be woken.
+                let late = |at| at <= system.clock().now();
+                if wait.deadline().is_some_and(late) {
+                    task.answer(Answer::Error(Errno::ETIMEDOUT));
+                    return self.over();
+                }
+                self.call.blocked();
+                return Progress::Waits(None);
+            }
+            let woken: Arc<dyn Wake> = waker.clone();
+            self.entries = wait.arm(&woken);
+            if let Some(timer) = self.timer.take() {
+                timer.cancel();
+            }
+            self.timer = wait.deadline().map(|at| {
+                let woken = Arc::clone(&woken);
+                system.clock().schedule(at, move || woken.wake())
+            });
+            self.armed = Some(wait);
+        }
+    }
+
+    fn interrupt(&mut self, task: &Task, certain: bool) {
+        let mut caller = task.clone();
+        let attempt = self.call.interrupt(&mut caller);
+        if DeviceCall::pass(attempt, task, Some(certain)).is_some() {
+            task.answer(Answer::Error(Errno::EINTR));
+        }
+        self.over();
+    }
+}
+
+impl Drop for DeviceCall {
+    fn drop(&mut self) {
+        // Given up, if it is not over: the timer would keep it.
+        if let Some(timer) = self.timer.take() {
+            timer.cancel();
+        }
+    }
+}
+
+fn object(task: &Task) -> Option<Arc<Object>> {
+    let object = task.object(task.int(0))?;
+    // What other descriptors' closes did is to be seen by this call.
+    task.session.shared.objects.see_closes();
+    Some(object)
+}
+
+/// read(fd, buffer, count) and pread64.
+pub(super) fn read(task: &Task, at: Option<i64>) -> Answer {
+    match object(task) {
+        None => Answer::Continue,
+        Some(object) => read_to(task, &object, &[(task.arg(1), task.arg(2))], at),
+    }
+}
+
+/// readv(fd, parts, count) and preadv.
+pub(super) fn readv(task: &Task, at: Option<i64>) -> Answer {
+    let Some(object) = object(task) else {
+        return Answer::Continue;
+    };
+    match parts(task) {
+        Ok(parts) => read_to(task, &object, &parts, at),
+        Err(errno) => Answer::Error(errno),
+    }
+}
+
+/// write(fd, buffer, count) and pwrite64.
+pub(super) fn write(task: &Task, at: Option<i64>) -> Answer {
+    match object(task) {
+        None => Answer::Continue,
+        Some(object) => write_from(task, &object, &[(task.arg(1), task.arg(2))], at),
+    }
+}
+
+/// writev(fd, parts, count) and pwritev.
+pub(super) fn writev(task: &Task, at: Option<i64>) -> Answer {
+    let Some(object) = object(task) else {
+        return Answer::Continue;
+    };
+    match parts(task) {
+        Ok(parts) => write_from(task, &object, &parts, at),
+        Err(errno) => Answer::Error(errno),
+    }
+}
+
+/// lib/iov_iter.c: import_iovec.
+fn parts(task: &Task) -> Result<Vec<(u64, u64)>> {
+    let (mut at, count) = (task.arg(1), task.arg(2));
+    if count > MAX_PARTS {
+        return Err(Errno::EINVAL);
+    }
+    let mut parts = Vec::new();
+    for _ in 0..count {
+        let part = (task.word(at)?, task.word(at + 8)?);
+        if part.1 > i64::MAX as u64 {
+            return Err(Errno::EINVAL);
+        }
+        parts.push(part);
+        at += 16;
+    }
+    Ok(parts)
+}
+
+/// A device takes one part at a time, as in the kernel; the first that holds anything is
+/// a short read.
+fn first(parts: &[(u64, u64)]) -> (u64, u64) {
+    let held = parts.iter().find(|(_, len)| *len > 0);
+    held.or(parts.first()).copied().unwrap_or((0, 0))
+}
+
+fn read_to(task: &Task, object: &Arc<Object>, parts: &[(u64, u64)], at: Option<i64>) -> Answer {
+    match &object.content {
+        Content::Device(device) => {
+            let (addr, count) = first(parts);
+            let call = match at {
+                None => device.file.begin_read(addr, count),
+                Some(at) => device.file.begin_pread(addr, count, at),
+            };
+            device_call(task, object, call)
+        }
+        Content::Attribute(attribute) => read_attribute(task, attribute, parts, at).into(),
+        Content::Path(_) => Answer::Error(Errno::EBADF),
+        Content::Uevents(_) => Answer::Continue,
+    }
+}
+
+fn read_attribute(
+    task: &Task,
+    file: &AttributeFile,
+    parts: &[(u64, u64)],
+    at: Option<i64>,
+) -> Result<i64> {
+    let from = match at {
+        Some(at) => u64::try_from(at).map_err(|_| Errno::EINVAL)?,
+        None => *file.position.lock(),
+    };
+    let mut total = 0u64;
+    for (addr, len) in parts {
+        let mut room = vec![0; (*len as usize).min(PAGE)];
+        if room.is_empty() {
+            continue;
+        }
+        let n = match file.attribute.read_at(from + total, &mut room) {
+            Ok(n) => n,
+            // What was read counts.
+            Err(_) if total > 0 => break,
+            Err(errno) => return Err(errno),
+        };
+        task.write(*addr, &room[..n])?;
+        total += n as u64;
+        if n < room.len() {
+            break;
+        }
+    }
+    if at.is_none() {
+        *file.position.lock() = from + total;
+    }
+    Ok(total as i64)
+}
+
+fn write_from(task: &Task, object: &Arc<Object>, parts: &[(u64, u64)], at: Option<i64>) -> Answer {
+    match &object.content {
+        Content::Device(device) => {
+            let (addr, count) = first(parts);
+            let call = match at {
+                None => device.file.begin_write(addr, count),
+                Some(at) => device.file.begin_pwrite(addr, count, at),
+            };
+            device_call(task, object, call)
+        }
+        Content::Attribute(attribute) => write_attribute(task, attribute, parts, at).into(),
+        Content::Path(_) => Answer::Error(Errno::EBADF),
+        Content::Uevents(_) => Answer::Continue,
+    }
+}
+
+fn write_attribute(
+    task: &Task,
+    file: &AttributeFile,
+    parts: &[(u64, u64)],
+    at: Option<i64>,
+) -> Result<i64> {
+    // fs/kernfs/file.c: kernfs_fop_write_iter takes a page at most, of all parts together.
+    let mut bytes = Vec::new();
+    for (addr, len) in parts {
+        let mut part = vec![0; (*len as usize).min(PAGE - bytes.len())];
+        task.read(*addr, &mut part)?;
+        bytes.extend(part);
+    }
+    let n = file.attribute.write(&bytes)? as i64;
+    if at.is_none() {
+        *file.position.lock() += n as u64;
+    }
+    Ok(n)
+}
+
+/// Files that the kernel would copy from or to by itself.
+pub(super) fn no_splice(task: &Task) -> Answer {
+    let other = match task.note.nr {
+        libc::SYS_sendfile => task.int(1),
+        _ => task.int(2),
+    };
+    match (task.object(task.int(0)), task.object(other)) {
+        (None, None) => Answer::Continue,
+        // A device has no splice_read of its own kind; copy_splice_read is not offered.
+        _ => Answer::Error(Errno::EINVAL),
+    }
+}
+
+/// What is for regular files only.
+pub(super) fn no_file_write(task: &Task) -> Answer {
+    match task.object(task.int(0)) {
+        None => Answer::Continue,
+        Some(object) => match (&object.content, task.note.nr) {
+            (Content::Uevents(_), _) => Answer::Continue,
+            (Content::Path(_), _) => Answer::Error(Errno::EBADF),
+            (Content::Attribute(_), libc::SYS_ftruncate) => Answer::Value(0),
+            // fs/open.c: vfs_fallocate, for what is neither a file nor a directory.
+            (_, libc::SYS_fallocate) => Answer::Error(Errno::ENODEV),
+            _ => Answer::Error(Errno::EINVAL),
+        },
+    }
+}
+
+pub(super) fn lseek(task: &Task) -> Answer {
+    let Some(object) = object(task) else {
+        return Answer::Continue;
+    };
+    let (offset, whence) = (task.arg(1) as i64, Whence::from_number(task.arg(2) as u32));
+    let result = match &object.content {
+        Content::Device(device) => {
+            whence.and_then(|whence| device.file.lseek(offset, whence).map(|pos| pos as i64))
+        }
+        Content::Attribute(file) => whence.and_then(|whence| {
+            let mut position = file.position.lock();
+            let base = match whence {
+                Whence::Set => 0,
+                Whence::Cur => *position as i64,
+                Whence::End => PAGE as i64,
+                Whence::Data | Whence::Hole => return Err(Errno::EINVAL),
+            };
+            let to = base.checked_add(offset).filter(|to| *to >= 0);
+            let to = to.ok_or(Errno::EINVAL)?;
+            *position = to as u64;
+            Ok(to)
+        }),
+        Content::Path(_) => Err(Errno::EBADF),
+        Content::Uevents(_) => return Answer::Continue,
+    };
+    result.into()
+}
+
+pub(super) fn ioctl(task: &Task) -> Answer {
+    let Some(object) = object(task) else {
+        return Answer::Continue;
+    };
+    let cmd = task.arg(1) as u32;
+    // The mark is the descriptor's, which is the kernel's.
+    if matches!(cmd, FIOCLEX | FIONCLEX) {
+        return Answer::Continue;
+    }
+    match &object.content {
+        Content::Device(device) => {
+            let call = device.file.begin_ioctl(cmd, task.arg(2));
+            if cmd == FIONBIO {
+                // Whoever asks a copy of the descriptor below the range is to see it, too.
+                set_native_nonblock(task, device);
+            }
+            device_call(task, &object, call)
+        }
+        Content::Attribute(_) => Answer::Error(Errno::ENOTTY),
+        Content::Path(_) => Answer::Error(Errno::EBADF),
+        Content::Uevents(_) => Answer::Continue,
+    }
+}
+
+fn set_native_nonblock(task: &Task, _device: &DeviceFile) {
+    let mut on = [0; 4];
+    if task.read(task.arg(2), &mut on).is_err() {
+        return;
+    }
+    if let Ok(own) = task.copy_fd(task.int(0)) {
+        // Without a copy the flag of ours alone counts.
+        let _ = rustix::io::ioctl_fionbio(&own, on != [0; 4]);
+    }
+}
+
+/// mmap(addr, length, prot, flags, fd, offset)
+pub(super) fn mmap(task: &Task) -> Answer {
+    const ANONYMOUS: i32 = libc::MAP_ANONYMOUS;
+    const TYPE: i32 = 0x0f;
+    if task.int(3) & ANONYMOUS != 0 {
+        return Answer::Continue;
+    }
+    let Some(object) = task.object(task.int(4)) else {
+        return Answer::Continue;
+    };
+    task.session.shared.objects.see_closes();
+    let device = match &object.content {
+        Content::Device(device) => device,
+        Content::Path(_) => return Answer::Error(Errno::EBADF),
+        Content::Attribute(_) | Content::Uevents(_) => return Answer::Error(Errno::ENODEV),
+    };
+    let (prot, kind) = (task.int(2), task.int(3) & TYPE);
+    let request = MapRequest {
+        offset: task.arg(5),
+        len: task.arg(1),
+        read: prot & libc::PROT_READ != 0,
+        write: prot & libc::PROT_WRITE != 0,
+        shared: kind != libc::MAP_PRIVATE,
+    };
+    let mapping = match device.file.mmap(request) {
+        Ok(mapping) => mapping,
+        Err(errno) => return Answer::Error(errno),
+    };
+    match lay(&object, &mapping, request.offset) {
+        Ok(()) => {
+            device.mappings.add(mapping);
+            // The kernel maps the file; the driver's memory is in it.
+            Answer::Continue
+        }
+        Err(errno) => Answer::Error(errno),
+    }
+}
+
+/// Sees to it that the memory lies in the file at this offset.
+fn lay(object: &Object, mapping: &Mapping, offset: u64) -> Result {
+    use std::os::fd::AsFd;
+    let inode = object.inode.as_ref().ok_or(Errno::ENODEV)?;
+    let region = mapping.region();
+    let within = mapping.region_offset() as u64;
+    if let Some(start) = offset.checked_sub(within) {
+        if region.move_into(inode.as_fd(), start)? {
+            return Ok(());
+        }
+        let (file, at) = region.memory()?;
+        let there = rustix::fs::fstat(&file).map_err(|_| Errno::EIO)?;
+        if (there.st_dev, there.st_ino) == object.key && at == start {
+            return Ok(());
+        }
+    }
+    // It lies in another open file, through which it was mapped first: what is there now
+    // is copied, and later changes are not seen. See docs/limits.md.
+    copy(object, mapping, offset)
+}
+
+fn copy(object: &Object, mapping: &Mapping, offset: u64) -> Result {
+    let inode = object.inode.as_ref().ok_or(Errno::ENODEV)?;
+    let errno = |error: rustix::io::Errno| Errno::from_code(error.raw_os_error());
+    let end = offset + mapping.len() as u64;
+    if (rustix::fs::fstat(inode).map_err(errno)?.st_size as u64) < end {
+        rustix::fs::ftruncate(inode, end).map_err(errno)?;
+    }
+    let mut page = [0; PAGE];
+    for at in (0..mapping.len()).step_by(PAGE) {
+        mapping
+            .region()
+            .read(mapping.region_offset() + at, &mut page)?;
+        rustix::io::pwrite(inode, &page, offset + at as u64).map_err(errno)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,144 @@
+//! Calls that wait, and the signals that end them.
+//!
+//! A call that cannot be answered yet is kept with what it waits for. No thread waits
+//! with it: it is tried again when a queue it is on is woken, when its time is over, or
+//! when a descriptor it watches is ready.
+
+use core::fmt;
+
+use lastfd_sync::atomic::{AtomicBool, Ordering};
+use lastfd_sync::{Arc, Ktime, Mutex, Wake, Weak};
+
+use crate::reactor::Ready;
+use crate::task::Task;
+
+/// How a try went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// The caller has its answer, or is gone.
+    Over,
+    /// Not yet. The waker is where it must be, if there was one; until when at the
+    /// latest it is to be tried again.
+    Waits(Option<Ktime>),
+}
+
+/// A call that may have to wait.
+pub(crate) trait Deferred: Send {
+    /// Tries. With a waker, it is armed before the last look.
+    fn attempt(&mut self, task: &Task, waker: Option<&Arc<Blocked>>) -> Progress;
+
+    /// A signal came for the caller: answers. `certain` if that very thread is sure to
+    /// see it on its way out.
+    fn interrupt(&mut self, task: &Task, certain: bool);
+}
+
+/// A call that waits.
+pub(crate) struct Blocked {
+    /// Unique among the reactor's.
+    pub(crate) number: u64,
+    pub(crate) task: Task,
+    work: Mutex<State>,
+    queued: AtomicBool,
+    me: Weak<Blocked>,
+}
+
+struct State {
+    work: Option<Box<dyn Deferred>>,
+    deadline: Option<Ktime>,
+}
+
+impl fmt::Debug for Blocked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Blocked({}, {:?})", self.number, self.task)
+    }
+}
+
+impl Blocked {
+    /// Tries the call; if it must wait, it is kept.
+    pub(crate) fn start(task: Task, mut work: Box<dyn Deferred>) {
+        if work.attempt(&task, None) == Progress::Over {
+            return;
+        }
+        let reactor = Arc::clone(&task.session.shared.reactor);
+        let number = reactor.number();
+        let blocked = Arc::new_cyclic(|me| Blocked {
+            number,
+            task,
+            work: Mutex::new(State {
+                work: None,
+                deadline: None,
+            }),
+            queued: AtomicBool::new(false),
+            me: Weak::clone(me),
+        });
+        // A wake during this try finds the lock held, and tries again after it.
+        let mut state = blocked.work.lock();
+        reactor.keep(&blocked);
+        match work.attempt(&blocked.task, Some(&blocked)) {
+            Progress::Over => {
+                reactor.forget(number);
+                drop(state);
+            }
+            Progress::Waits(deadline) => {
+                state.work = Some(work);
+                state.deadline = deadline;
+                drop(state);
+                if deadline.is_some() {
+                    reactor.look_again();
+                }
+            }
+        }
+    }
+
+    /// Tries again.
+    pub(crate) fn retry(self: &Arc<Self>) {
+        self.queued.store(false, Ordering::SeqCst);
+        let mut state = self.work.lock();
+        let Some(mut work) = state.work.take() else {
+            return;
+        };
+        match work.attempt(&self.task, Some(self)) {
+            Progress::Over => {
+                drop(state);
+                self.task.session.shared.reactor.forget(self.number);
+                drop(work);
+            }
+            Progress::Waits(deadline) => {
+                state.work = Some(work);
+                state.deadline = deadline;
+            }
+        }
+    }
+
+    /// Until when it waits at most.
+    pub(crate) fn deadline(&self) -> Option<Ktime> {
+        self.work.lock().deadline
+    }
+
+    /// The caller is gone: the call is given up.
+    pub(crate) fn abandon(&self) {
+        let work = self.work.lock().work.take();
+        self.task.session.shared.reactor.forget(self.number);
+        drop(work);
+    }
+
+    /// A signal came for the caller.
+    pub(crate) fn interrupt(&self, certain: bool) {
+        let work = self.work.lock().work.take();
+        self.task.session.shared.reactor.forget(self.number);
+        if let Some(mut work) = work {
+            work.interrupt(&self.task, certain);
+        }
+    }
+}
+
+impl Wake for Blocked {
+    fn wake(&self) {
+        if !self.queued.swap(true, Ordering::SeqCst)
+            && let Some(me) = self.me.upgrade()
+        {
+            let reactor = Arc::clone(&self.task.session.shared.reactor);
+            reactor.push(Ready::Blocked(me));
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Test devices for unmodified programs: dynamic, static, Go, raw system calls.
+//!
+//! A program is started under a seccomp filter whose listener is here. Calls that could
+//! concern a device, by their arguments' numbers, stop and are answered: what they name
+//! is looked up in the [`Host`]'s trees, what they do is done to the model's open files.
+//! All other calls go to the kernel at its own speed. There is no code of ours in the
+//! program.
+//!
+//! **The kernel keeps the books.** A program's descriptor of a device is a real file, a
+//! memfd of its own for each open: dups, forks, passing in sockets, mappings and death
+//! are the kernel's affair, and inotify on the inode tells the last close. Buffers lie in
+//! that same file, so that mmap is native.
+//!
+//! **No thread waits for a caller.** A call that would sleep is kept with the queues it
+//! waits on and tried again when one is woken; a reply takes effect when the program took
+//! it, and is rolled back otherwise.
+//!
+//! **No program outlives us.** A guard process holds the listener open until everybody
+//! behind it is dead.
+//!
+//! It may depend on `lastfd-host` and what is below. `unsafe` is in [`sys`] only, the edge
+//! to the system. Every trapped call is a row of [`TABLE`], shown in `docs/syscalls.md`;
+//! what this front end cannot do is in `docs/limits.md`.
+#![deny(unsafe_code)]
+
+#[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
+compile_error!("lastfd-supervisor traps the system calls of x86-64 Linux");
+
+mod bells;
+mod calls;
+mod deferred;
+mod filter;
+mod launch;
+mod machine;
+mod mappings;
+mod notice;
+mod objects;
+mod paths;
+mod reactor;
+mod session;
+mod signals;
+mod sys;
+mod table;
+mod task;
+mod uevents;
+
+pub use filter::{Settings, generate};
+pub use launch::{Child, Signaller, SpawnError, StartError, Supervisor};
+pub use machine::{Machine, Refusal};
+pub use notice::{Notice, What};
+pub use table::{Doing, Row, TABLE, When};
+
+use lastfd_host::Host;
+use lastfd_sync::Arc;
+
+use objects::Objects;
+use reactor::Reactor;
+
+/// Who is told what could not be served.
+type Tell = Box<dyn Fn(&Notice) + Send + Sync>;
+
+/// What all programs of a supervisor share.
+pub(crate) struct Shared {
+    pub(crate) host: Arc<Host>,
+    pub(crate) objects: Objects,
+    pub(crate) reactor: Arc<Reactor>,
+    tell: Tell,
+}
+
+impl Shared {
+    pub(crate) fn tell(&self, notice: &Notice) {
+        (self.tell)(notice);
+    }
+}
