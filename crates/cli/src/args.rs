@@ -24,7 +24,7 @@ Examples:
   lastfd run                     plug an ADC in, use it, pull it out while it is held
   lastfd run --unplug iio-adc@blocked:read
                                  pull it out while a read of it sleeps
-  lastfd run --device iio-adc --unplug iio-adc@300ms -- iio_readdev -u {uri} -b 16 lastfd-adc
+  lastfd run --device camera --unplug camera@open -- v4l2-ctl --stream-mmap
                                  pull it out under a program
   lastfd devices                 what can be plugged in
   lastfd kunit                   the built-in suites";
@@ -43,6 +43,9 @@ WHEN is a time since the start (300ms, 1.5s, 20us) or an event of the device:
                          streaming begins, ends
 A number after it is how often it has to happen: read:5.
 
+A program sees the devices in /dev and /sys, whatever it is written in, and everything it starts
+does; nothing of it reaches this machine's own. Needs Linux 5.14.
+
 Without a program, a built-in client opens every node, uses it, holds it through the removal
 and closes it; each device is unplugged on the first read if no removal is given. The log goes
 to standard output then, and to standard error with a program, whose output is its own.
@@ -55,6 +58,7 @@ Examples:
   lastfd run
   lastfd run --unplug iio-adc@blocked:read --report run.svg
   lastfd run --device iio-adc:rate=100 --device iio-adc --unplug iio-adc2@read:5
+  lastfd run --device camera --unplug camera@ioctl:VIDIOC_DQBUF:30 -- v4l2-ctl --stream-mmap
   lastfd run --device iio-adc --unplug iio-adc@300ms -- iio_readdev -u {uri} -b 16 lastfd-adc";
 
 const IIOD_EXAMPLES: &str = "\
@@ -142,6 +146,10 @@ pub(crate) struct RunArgs {
     /// Log every event, also references, matches and each of many calls
     #[arg(long, short)]
     pub(crate) verbose: bool,
+
+    /// Show the program no nodes: it reaches IIO devices through the iiod alone
+    #[arg(long)]
+    pub(crate) iiod_only: bool,
 
     /// A program that uses the devices; {uri} in its arguments is the iiod's address
     #[arg(last = true, value_name = "PROGRAM")]

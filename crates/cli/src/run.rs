@@ -1,6 +1,5 @@
 //! `lastfd run`.
 
-use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -73,7 +72,7 @@ fn conduct(
                 })?;
         }
     }
-    let ending = use_them(&bench, &args.program, signals)?;
+    let ending = use_them(&bench, args, signals)?;
     let report = bench.finish();
     print(out, report.verdict());
     if let Some(path) = &args.report {
@@ -84,8 +83,8 @@ fn conduct(
 }
 
 /// By the program, or by the built-in client.
-fn use_them(bench: &Bench, program: &[OsString], signals: &Signals) -> Result<Ending, Failure> {
-    let Some((program, arguments)) = program.split_first() else {
+fn use_them(bench: &Bench, args: &RunArgs, signals: &Signals) -> Result<Ending, Failure> {
+    let Some((program, arguments)) = args.program.split_first() else {
         let cancel = Cancel::new();
         signals.cancel(cancel.clone());
         let ending = bench.run_client(&cancel);
@@ -94,7 +93,8 @@ fn use_them(bench: &Bench, program: &[OsString], signals: &Signals) -> Result<En
             source,
         });
     };
-    let program = bench.command(program).args(arguments).spawn()?;
+    let program = bench.command(program).args(arguments);
+    let program = program.iiod_only(args.iiod_only).spawn()?;
     signals.pass_to(program.signaller());
     let ending = program.wait();
     signals.end_us();

@@ -11,7 +11,7 @@
 //! | `drm`, `cec`, `v4l2` | those frameworks (`lastfd::drm`, …) |
 //! | `kunit` | KUnit: suites, cases, test devices (`lastfd::kunit`) |
 //! | `devices` | ready-made hardware with its drivers (`lastfd::devices`); needs all frameworks |
-//! | `iiod` | an iiod that serves a bench to programs, and running them |
+//! | `iiod` | programs: running them, with the supervisor and the iiod that serve a bench to them |
 //! | `suites` | the built-in KUnit suites (`lastfd::suites`) |
 //! | `scenario` | the scenario language (`lastfd::scenario`) |
 //!
@@ -23,6 +23,8 @@ mod bench;
 #[cfg(feature = "iio")]
 mod client;
 mod plugged;
+#[cfg(feature = "iiod")]
+mod process;
 #[cfg(feature = "iiod")]
 mod program;
 mod schedule;
@@ -38,6 +40,8 @@ pub use lastfd_chrdev as chrdev;
 pub use lastfd_devices as devices;
 #[cfg(feature = "drm")]
 pub use lastfd_drm as drm;
+#[cfg(feature = "iiod")]
+pub use lastfd_host as host;
 #[cfg(feature = "iio")]
 pub use lastfd_iio as iio;
 #[cfg(feature = "iiod")]
@@ -51,6 +55,8 @@ pub use lastfd_sanitizer as sanitizer;
 pub use lastfd_scenario as scenario;
 #[cfg(feature = "suites")]
 pub use lastfd_suites as suites;
+#[cfg(feature = "iiod")]
+pub use lastfd_supervisor as supervisor;
 pub use lastfd_sync as sync;
 #[cfg(feature = "v4l2")]
 pub use lastfd_v4l2 as v4l2;
@@ -62,7 +68,9 @@ pub use plugged::Plugged;
 #[cfg(feature = "devices")]
 pub use plugged::SetError;
 #[cfg(feature = "iiod")]
-pub use program::{Command, Output, Program, ProgramError, Signaller, find_program};
+pub use process::Signaller;
+#[cfg(feature = "iiod")]
+pub use program::{Command, Output, Program, ProgramError, find_program};
 #[cfg(feature = "iiod")]
 pub use serve::IIOD_PORT;
 pub use when::{EVENTS, Trigger, When, WhenError};

@@ -4,14 +4,15 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{self, Child, Stdio};
+use std::process::{self, Stdio};
 
 use lastfd_report::{Ending, RunEvent};
-use lastfd_sync::{Arc, Mutex, thread};
+use lastfd_supervisor::SpawnError;
+use lastfd_sync::{Arc, thread};
 use rustix::fs::Access;
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
 use crate::bench::Bench;
+use crate::process::{Process, Signaller};
 
 /// What in a program's arguments stands for the iiod's address.
 const URI: &str = "{uri}";
@@ -40,6 +41,16 @@ pub enum ProgramError {
         /// Why.
         source: lastfd_iiod::StartError,
     },
+    /// This machine does not let it see devices.
+    #[error(
+        "failed to show devices to '{program}': {source}; with --iiod-only it runs without, and reaches IIO devices through the iiod"
+    )]
+    Show {
+        /// Its name.
+        program: String,
+        /// Why.
+        source: lastfd_supervisor::StartError,
+    },
     /// The system gives no process.
     #[error("failed to start '{program}': {source}")]
     Start {
@@ -58,11 +69,14 @@ pub struct Command<'a> {
     inner: process::Command,
     /// Not yet in `inner`: where the iiod is, is known when it is started.
     args: Vec<OsString>,
+    iiod_only: bool,
 }
 
 impl Bench {
-    /// A program that uses the bench's devices. In its arguments `{uri}` becomes the
-    /// address of the bench's iiod, which is started with it.
+    /// A program that uses the bench's devices: it sees their nodes in `/dev`, their
+    /// directories in `/sys`, and their uevents, whatever it is written in. In its
+    /// arguments `{uri}` becomes the address of the bench's iiod, which is started with
+    /// it.
     ///
     /// ```
     /// use lastfd::Bench;
@@ -79,6 +93,7 @@ impl Bench {
             program: program.to_string_lossy().into_owned(),
             inner: process::Command::new(program),
             args: Vec::new(),
+            iiod_only: false,
         }
     }
 }
@@ -120,11 +135,19 @@ impl<'a> Command<'a> {
         self
     }
 
+    /// It sees no nodes, and reaches devices through the iiod alone: for a machine that
+    /// allows no more, or a program that needs rights that a served one cannot get.
+    #[must_use]
+    pub fn iiod_only(mut self, iiod_only: bool) -> Self {
+        self.iiod_only = iiod_only;
+        self
+    }
+
     /// Starts it.
     ///
     /// # Errors
-    /// There is no such program, it cannot be executed, or the system gives no process,
-    /// address or thread.
+    /// There is no such program, it cannot be executed, the machine does not let it see
+    /// devices, or the system gives no process, address or thread.
     pub fn spawn(mut self) -> Result<Program<'a>, ProgramError> {
         let uri = match self.bench.iiod() {
             Ok(uri) => uri,
@@ -136,15 +159,34 @@ impl<'a> Command<'a> {
         for arg in &self.args {
             self.inner.arg(with_uri(arg, &uri));
         }
-        let child = match self.inner.spawn() {
-            Ok(child) => child,
+        let process = if self.iiod_only {
+            self.inner.spawn().map(Process::bare)
+        } else {
+            match self.bench.supervisor() {
+                Ok(supervisor) => match supervisor.spawn(self.inner) {
+                    Ok(child) => Ok(Process::Served(child)),
+                    Err(SpawnError::System(source)) => Err(source),
+                    Err(SpawnError::Refused(refusal)) => {
+                        return Err(ProgramError::Show {
+                            program: self.program,
+                            source: refusal.into(),
+                        });
+                    }
+                },
+                Err(source) => {
+                    let program = self.program;
+                    return Err(ProgramError::Show { program, source });
+                }
+            }
+        };
+        let process = match process {
+            Ok(process) => process,
             Err(source) => return Err(failed_start(self.program, source)),
         };
         let program = Program {
             name: self.program.as_str().into(),
             bench: self.bench,
-            pid: Arc::new(Mutex::new(Pid::from_raw(child.id() as i32))),
-            child,
+            process,
             is_over: false,
         };
         self.bench.tell(RunEvent::ProgramStarted {
@@ -252,36 +294,19 @@ pub struct Output {
 pub struct Program<'a> {
     name: Arc<str>,
     bench: &'a Bench,
-    child: Child,
-    /// None once the number may belong to another process.
-    pid: Arc<Mutex<Option<Pid>>>,
+    process: Process,
     is_over: bool,
-}
-
-/// Sends signals to a program for as long as it is there. Clones are for one program.
-#[derive(Clone, Debug)]
-pub struct Signaller {
-    pid: Arc<Mutex<Option<Pid>>>,
-}
-
-impl Signaller {
-    /// Sends the signal with this number, such as 15 for SIGTERM; nothing happens if the
-    /// program has ended or there is no such signal.
-    pub fn send(&self, signal: i32) {
-        let pid = self.pid.lock();
-        if let (Some(pid), Some(signal)) = (*pid, Signal::from_named_raw(signal)) {
-            // A program that ends this moment is what is wanted.
-            let _ = kill_process(pid, signal);
-        }
-    }
 }
 
 impl Program<'_> {
     /// Sends signals to it.
     pub fn signaller(&self) -> Signaller {
-        Signaller {
-            pid: Arc::clone(&self.pid),
-        }
+        self.process.signaller()
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> Option<u32> {
+        self.process.pid()
     }
 
     /// Waits for its end.
@@ -290,16 +315,7 @@ impl Program<'_> {
     }
 
     fn reap(&mut self) -> Ending {
-        // Its number is kept until nobody can send a signal to it any more.
-        let pid = *self.pid.lock();
-        if let Some(pid) = pid {
-            let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
-            thread::wait_outside(|| {
-                while let Err(rustix::io::Errno::INTR) = waitid(WaitId::Pid(pid), options) {}
-            });
-        }
-        let mut pid = self.pid.lock();
-        let ending = match self.child.wait() {
+        let ending = match self.process.wait() {
             Ok(status) => match (status.code(), status.signal()) {
                 (Some(code), _) => Ending::Exited(code as u8),
                 (None, Some(signal)) => Ending::Killed(signal),
@@ -307,8 +323,6 @@ impl Program<'_> {
             },
             Err(error) => Ending::Failed(format!("failed to wait for it: {error}").into()),
         };
-        *pid = None;
-        drop(pid);
         self.is_over = true;
         self.bench.tell(RunEvent::ProgramEnded {
             program: Arc::clone(&self.name),
@@ -327,7 +341,7 @@ impl Program<'_> {
             source,
         };
         let name = Arc::clone(&self.name);
-        let (stdout, stderr) = (self.child.stdout.take(), self.child.stderr.take());
+        let (stdout, stderr) = self.process.pipes();
         let errors = thread::spawn("stderr", move || read_all(stderr))
             .map_err(|source| fault(&name, source))?;
         let stdout = thread::wait_outside(|| read_all(stdout));

@@ -1,11 +1,15 @@
-//! The iiod of a bench, started when it is first asked for.
+//! What serves a bench to programs: the supervisor and the iiod, each started when it is
+//! first asked for.
 
 use core::time::Duration;
 use std::net::{IpAddr, SocketAddr};
 
+use lastfd_host::{Host, Options};
 use lastfd_iiod::{Bind, Config, Server, StartError, UnplugAnswers};
-use lastfd_model::System;
-use lastfd_sync::Mutex;
+use lastfd_model::{EventKind, System};
+use lastfd_report::RunEvent;
+use lastfd_supervisor::Supervisor;
+use lastfd_sync::{Arc, Mutex};
 
 use crate::bench::Bench;
 
@@ -16,6 +20,15 @@ pub const IIOD_PORT: u16 = 30431;
 pub(crate) struct Servers {
     answers: UnplugAnswers,
     iiod: Mutex<Option<Server>>,
+    supervisor: Mutex<Option<Served>>,
+}
+
+/// The System as programs see it, and who shows it to them.
+#[derive(Clone)]
+struct Served {
+    // Dropped in this order: the programs end first.
+    supervisor: Arc<Supervisor>,
+    host: Arc<Host>,
 }
 
 impl Servers {
@@ -23,7 +36,26 @@ impl Servers {
         Servers {
             answers,
             iiod: Mutex::new(None),
+            supervisor: Mutex::new(None),
         }
+    }
+
+    fn serve(&self, system: &System) -> Result<Served, lastfd_supervisor::StartError> {
+        let mut served = self.supervisor.lock();
+        if let Some(served) = &*served {
+            return Ok(served.clone());
+        }
+        let host = Arc::new(Host::new(system, Options::default())?);
+        let told = system.unowned();
+        let supervisor = Supervisor::new(Arc::clone(&host), move |notice| {
+            let event = RunEvent::Refused {
+                program: Arc::clone(&notice.program),
+                text: notice.to_string().into(),
+            };
+            told.emit(|| EventKind::from(event));
+        })?;
+        let supervisor = Arc::new(supervisor);
+        Ok(served.insert(Served { supervisor, host }).clone())
     }
 
     fn start(&self, system: &System, bind: &[Bind]) -> Result<String, StartError> {
@@ -54,6 +86,12 @@ impl Servers {
 
     /// Waits until no connection is left. False if that took too long.
     pub(crate) fn wait_idle(&self, timeout: Duration) -> bool {
+        let served = self.supervisor.lock().clone();
+        if let Some(served) = served
+            && !served.supervisor.wait_closed(timeout)
+        {
+            return false;
+        }
         let iiod = self.iiod.lock();
         iiod.as_ref()
             .is_none_or(|server| server.wait_idle(Some(timeout)))
@@ -62,10 +100,32 @@ impl Servers {
     pub(crate) fn stop(&self) {
         let server = self.iiod.lock().take();
         drop(server);
+        let served = self.supervisor.lock().take();
+        drop(served);
     }
 }
 
 impl Bench {
+    /// The System's `/dev`, `/sys` and uevents as programs see them.
+    ///
+    /// # Errors
+    /// As [`Bench::supervisor`].
+    pub fn host(&self) -> Result<Arc<Host>, lastfd_supervisor::StartError> {
+        self.server.serve(self.system()).map(|served| served.host)
+    }
+
+    /// Starts the supervisor, unless it is there: what programs of
+    /// [`Bench::command`] see devices through.
+    ///
+    /// # Errors
+    /// This machine does not allow it, with the reason and a way out; or descriptors,
+    /// threads or room for the trees are short.
+    pub fn supervisor(&self) -> Result<Arc<Supervisor>, lastfd_supervisor::StartError> {
+        self.server
+            .serve(self.system())
+            .map(|served| served.supervisor)
+    }
+
     /// Starts an iiod for programs of this machine, unless there is one, and gives what a
     /// client of libiio takes for `-u`: `ip:127.0.0.1:30431`.
     ///
@@ -91,8 +151,8 @@ impl Bench {
         self.server.start(self.system(), &[bind])
     }
 
-    /// Waits until every connection of the iiod has ended, which is when the files of its
-    /// clients are closed. False if that took longer than this.
+    /// Waits until programs have no device open, and every connection of the iiod has
+    /// ended, which is when the files of its clients are closed. False if that took longer than this.
     pub fn wait_for_clients(&self, timeout: Duration) -> bool {
         self.server.wait_idle(timeout)
     }

@@ -282,6 +282,7 @@ fn run_event(event: &RunEvent) -> &'static str {
         RunEvent::RemovalEnd { .. } => "removal_end",
         RunEvent::RemovalMissed { .. } => "removal_missed",
         RunEvent::ProgramStarted { .. } => "program_started",
+        RunEvent::Refused { .. } => "refused",
         RunEvent::ProgramEnded { .. } => "program_ended",
     }
 }

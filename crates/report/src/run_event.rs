@@ -103,6 +103,13 @@ pub enum RunEvent {
         /// Its name.
         program: Arc<str>,
     },
+    /// A program was refused something that cannot be served.
+    Refused {
+        /// The program that was started.
+        program: Arc<str>,
+        /// What and why, as a sentence that begins with the program.
+        text: Arc<str>,
+    },
     /// A program ended.
     ProgramEnded {
         /// Its name.
@@ -146,6 +153,7 @@ impl fmt::Display for RunEvent {
                 seen,
             } => write!(f, "{name}: no {manner}, {when} never came (seen {seen})"),
             RunEvent::ProgramStarted { program } => write!(f, "{program}: started"),
+            RunEvent::Refused { text, .. } => f.write_str(text),
             RunEvent::ProgramEnded { program, ending } => write!(f, "{program}: {ending}"),
         }
     }
@@ -163,6 +171,7 @@ impl FrameworkEvent for RunEvent {
             | RunEvent::RemovalEnd { device, .. } => Some(device),
             RunEvent::RemovalMissed { .. }
             | RunEvent::ProgramStarted { .. }
+            | RunEvent::Refused { .. }
             | RunEvent::ProgramEnded { .. } => None,
         }
     }

@@ -1,0 +1,101 @@
+//! The process of a program: one that is served, or one that is left alone.
+
+use std::io;
+use std::process::{Child, ChildStderr, ChildStdout, ExitStatus};
+
+use lastfd_supervisor as supervisor;
+use lastfd_sync::{Arc, Mutex, thread};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
+
+/// A process that was started.
+#[derive(Debug)]
+pub(crate) enum Process {
+    Served(supervisor::Child),
+    Bare {
+        child: Child,
+        /// None once the number may belong to another process.
+        pid: Arc<Mutex<Option<Pid>>>,
+    },
+}
+
+/// Sends signals to a program for as long as it is there. Clones are for one program.
+#[derive(Clone, Debug)]
+pub struct Signaller(To);
+
+#[derive(Clone, Debug)]
+enum To {
+    Served(supervisor::Signaller),
+    Bare(Arc<Mutex<Option<Pid>>>),
+}
+
+impl Signaller {
+    /// Sends the signal with this number, such as 15 for SIGTERM; nothing happens if the
+    /// program has ended or there is no such signal.
+    pub fn send(&self, signal: i32) {
+        match &self.0 {
+            To::Served(signaller) => signaller.send(signal),
+            To::Bare(pid) => {
+                let pid = pid.lock();
+                if let (Some(pid), Some(signal)) = (*pid, Signal::from_named_raw(signal)) {
+                    // A program that ends this moment is what is wanted.
+                    let _ = kill_process(pid, signal);
+                }
+            }
+        }
+    }
+}
+
+impl Process {
+    pub(crate) fn bare(child: Child) -> Process {
+        Process::Bare {
+            pid: Arc::new(Mutex::new(Pid::from_raw(child.id() as i32))),
+            child,
+        }
+    }
+
+    pub(crate) fn signaller(&self) -> Signaller {
+        Signaller(match self {
+            Process::Served(child) => To::Served(child.signaller()),
+            Process::Bare { pid, .. } => To::Bare(Arc::clone(pid)),
+        })
+    }
+
+    pub(crate) fn pid(&self) -> Option<u32> {
+        match self {
+            Process::Served(child) => child.pid(),
+            Process::Bare { child, .. } => Some(child.id()),
+        }
+    }
+
+    /// The ends of the pipes that it writes to.
+    pub(crate) fn pipes(&mut self) -> (Option<ChildStdout>, Option<ChildStderr>) {
+        match self {
+            Process::Served(child) => (child.stdout.take(), child.stderr.take()),
+            Process::Bare { child, .. } => (child.stdout.take(), child.stderr.take()),
+        }
+    }
+
+    /// Waits for its end.
+    pub(crate) fn wait(&mut self) -> io::Result<ExitStatus> {
+        let (child, number) = match self {
+            Process::Served(child) => {
+                // Nobody writes to it any more.
+                drop(child.stdin.take());
+                return Ok(child.wait());
+            }
+            Process::Bare { child, pid } => (child, pid),
+        };
+        // Its number is kept until nobody can send a signal to it any more.
+        let pid = *number.lock();
+        if let Some(pid) = pid {
+            let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+            thread::wait_outside(|| {
+                while let Err(rustix::io::Errno::INTR) = waitid(WaitId::Pid(pid), options) {}
+            });
+        }
+        let mut pid = number.lock();
+        let status = child.wait();
+        *pid = None;
+        status
+    }
+}
