@@ -272,11 +272,17 @@ pub(crate) fn sync(object: &Object) {
     tell(object, false);
 }
 
+/// Whether anybody watches the file with epoll.
+pub(crate) fn is_watched(object: &Object) -> bool {
+    let device = object.device();
+    device.is_some_and(|device| !device.bells.0.lock().is_empty())
+}
+
 fn tell(object: &Object, woken: bool) {
-    let Content::Device(device) = &object.content else {
+    let Some(device) = object.device() else {
         return;
     };
-    if device.bells.0.lock().is_empty() {
+    if !is_watched(object) {
         return;
     }
     // The driver's code runs under no lock of ours.

@@ -80,6 +80,7 @@ impl Supervisor {
             host,
             objects,
             reactor: Arc::clone(&reactor),
+            commits: Mutex::new(()),
             tell: Box::new(tell),
         });
         let weak = Arc::downgrade(&shared);

@@ -51,7 +51,7 @@ pub use notice::{Notice, What};
 pub use table::{Doing, Row, TABLE, When};
 
 use lastfd_host::Host;
-use lastfd_sync::Arc;
+use lastfd_sync::{Arc, Mutex};
 
 use objects::Objects;
 use reactor::Reactor;
@@ -64,10 +64,25 @@ pub(crate) struct Shared {
     pub(crate) host: Arc<Host>,
     pub(crate) objects: Objects,
     pub(crate) reactor: Arc<Reactor>,
+    /// Held from before a reply is sent until its effect has happened.
+    commits: Mutex<()>,
     tell: Tell,
 }
 
 impl Shared {
+    /// Sends a reply, and lets its effect happen if it was taken. Whoever was given the
+    /// reply may call again at once: see [`Shared::settle`].
+    pub(crate) fn while_committing<T>(&self, run: impl FnOnce() -> T) -> T {
+        let _held = self.commits.lock();
+        run()
+    }
+
+    /// Waits for the effects of replies that were sent before the call that is answered
+    /// now was made, by its caller or somebody it heard from.
+    pub(crate) fn settle(&self) {
+        drop(self.commits.lock());
+    }
+
     pub(crate) fn tell(&self, notice: &Notice) {
         (self.tell)(notice);
     }

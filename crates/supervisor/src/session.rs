@@ -280,6 +280,7 @@ impl Session {
             self.kill(&task);
             return;
         }
+        self.shared.settle();
         let system = self.shared.host.system();
         // A mistake of ours must not leave a program hanging.
         let answer = system.guard(None, "trapped call", || calls::answer(&task));

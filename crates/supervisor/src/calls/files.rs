@@ -42,7 +42,12 @@ fn device_call(task: &Task, object: &Arc<Object>, call: Call) -> Answer {
 
 impl DeviceCall {
     /// Passes an attempt's outcome on; gives what is to be waited for.
-    fn pass(attempt: Attempt<'_>, task: &Task, certain: Option<bool>) -> Option<Wait> {
+    fn pass(
+        attempt: Attempt<'_>,
+        task: &Task,
+        object: &Object,
+        certain: Option<bool>,
+    ) -> Option<Wait> {
         match attempt {
             Attempt::Done(Err(Errno::EINTR)) if certain == Some(true) => {
                 task.restart(Restart::Sys);
@@ -55,10 +60,22 @@ impl DeviceCall {
             Attempt::Ready(mut reply) => {
                 // Descriptors can be given only while the call lasts.
                 reply.install();
-                if task.reply(reply.value()) {
-                    reply.commit();
+                if task.session.machine.killable && bells::is_watched(object) {
+                    // epoll_wait is the kernel's: what it says must be right before the
+                    // caller goes on. Only a kill can come in between.
+                    if task.is_valid() {
+                        let value = reply.commit();
+                        bells::sync(object);
+                        task.reply(value);
+                    }
                 } else {
-                    reply.roll_back();
+                    task.session.shared.while_committing(|| {
+                        if task.reply(reply.value()) {
+                            reply.commit();
+                        } else {
+                            reply.roll_back();
+                        }
+                    });
                 }
                 None
             }
@@ -81,7 +98,7 @@ impl Deferred for DeviceCall {
         let mut caller = task.clone();
         loop {
             let attempt = self.call.attempt(&mut caller);
-            let Some(wait) = DeviceCall::pass(attempt, task, None) else {
+            let Some(wait) = DeviceCall::pass(attempt, task, &self.object, None) else {
                 return self.over();
             };
             let Some(waker) = waker else {
@@ -114,7 +131,7 @@ impl Deferred for DeviceCall {
     fn interrupt(&mut self, task: &Task, certain: bool) {
         let mut caller = task.clone();
         let attempt = self.call.interrupt(&mut caller);
-        if DeviceCall::pass(attempt, task, Some(certain)).is_some() {
+        if DeviceCall::pass(attempt, task, &self.object, Some(certain)).is_some() {
             task.answer(Answer::Error(Errno::EINTR));
         }
         self.over();
