@@ -29,7 +29,7 @@ fn a_bus_and_a_driver_have_the_kernels_attributes_with_its_modes() {
     );
     assert_eq!(
         paths(attributes(&device)),
-        ["driver_override 644", "uevent 644"]
+        ["driver_override 644", "modalias 444", "uevent 644"]
     );
     platform_device_unregister(&device);
     driver_unregister(&driver);
@@ -154,8 +154,8 @@ fn uevents_asked_for_by_writing_carry_what_was_asked_for_and_no_nonsense() {
     assert_eq!(
         told,
         [
-            "ACTION=online DEVPATH=/devices/platform/sensor.1 SUBSYSTEM=platform SYNTH_UUID=0 DRIVER=sensor SEQNUM=1 ",
-            "ACTION=change DEVPATH=/devices/platform/sensor.1 SUBSYSTEM=platform SYNTH_UUID=6d4a1b1e-4e1c-4c4e-9c3a-1f6f0c2d7a55 SYNTH_ARG_A=1 SYNTH_ARG_B=x DRIVER=sensor SEQNUM=2 ",
+            "ACTION=online DEVPATH=/devices/platform/sensor.1 SUBSYSTEM=platform SYNTH_UUID=0 DRIVER=sensor MODALIAS=platform:sensor SEQNUM=1 ",
+            "ACTION=change DEVPATH=/devices/platform/sensor.1 SUBSYSTEM=platform SYNTH_UUID=6d4a1b1e-4e1c-4c4e-9c3a-1f6f0c2d7a55 SYNTH_ARG_A=1 SYNTH_ARG_B=x DRIVER=sensor MODALIAS=platform:sensor SEQNUM=2 ",
             "ACTION=change DEVPATH=/bus/platform/drivers/sensor SUBSYSTEM=drivers SYNTH_UUID=0 SEQNUM=3 ",
             "ACTION=add DEVPATH=/bus/platform SUBSYSTEM=bus SYNTH_UUID=0 SEQNUM=4 ",
         ]

@@ -10,11 +10,12 @@ use rustc_hash::FxHashSet;
 use super::device::{Device, Release};
 use super::devtmpfs::DevnodeHook;
 use super::klist::Klist;
+use super::mutex::KernelMutex;
 use super::sysfs::AttributeGroup;
 use super::uevent::UeventHook;
 use crate::errno::{Errno, Result};
 use crate::ledger::Holder;
-use crate::system::System;
+use crate::system::{Core, System};
 
 /// What a class gives to its devices (`struct class`).
 #[derive(Clone, Default)]
@@ -49,7 +50,34 @@ struct ClassInner {
     devices: Klist,
     /// Names below `/sys/devices/virtual/CLASS`.
     virtual_names: Mutex<FxHashSet<Arc<str>>>,
+    /// The class's mutex: interfaces are told of a device under it.
+    mutex: KernelMutex,
+    interfaces: Mutex<Interfaces>,
 }
+
+/// What an interface is told of.
+pub type InterfaceHook = Arc<dyn Fn(&Device) + Send + Sync>;
+
+/// Somebody who is told of each device of a class (`struct class_interface`).
+#[derive(Clone, Default)]
+pub struct ClassInterface {
+    /// A device was added, or was there when the interface was registered.
+    pub add_dev: Option<InterfaceHook>,
+    /// A device goes, or the interface does.
+    pub remove_dev: Option<InterfaceHook>,
+}
+
+impl fmt::Debug for ClassInterface {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClassInterface").finish_non_exhaustive()
+    }
+}
+
+type Interfaces = Arc<[(InterfaceId, ClassInterface)]>;
+
+/// Names a registered [`ClassInterface`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InterfaceId(u64);
 
 /// A class's directory below a parent.
 pub(crate) struct GlueDirectory {
@@ -110,8 +138,43 @@ impl Class {
         &self.0.spec.dev_groups
     }
 
-    pub(crate) fn list(&self) -> &Klist {
-        &self.0.devices
+    /// For a device whose last reference went while it was on the list.
+    pub(crate) fn forget(&self, key: u64) {
+        self.0.devices.forget(key);
+    }
+
+    /// The end of device_add: onto the list, then the interfaces, first registered
+    /// first.
+    #[track_caller]
+    pub(crate) fn add_device(&self, device: &Device) {
+        let system = device.system();
+        let name = || Some(device.device_ref());
+        let _lock = self.0.mutex.lock(&system, name, "the class's mutex");
+        let key = self.0.devices.add_tail(device);
+        device.state().on_class = Some(key);
+        for (_, interface) in self.interfaces().iter() {
+            tell(device, interface.add_dev.as_ref(), "an interface's add_dev");
+        }
+    }
+
+    /// Its counterpart in device_del: the interfaces, then off the list.
+    #[track_caller]
+    pub(crate) fn remove_device(&self, device: &Device) {
+        let system = device.system();
+        let name = || Some(device.device_ref());
+        let _lock = self.0.mutex.lock(&system, name, "the class's mutex");
+        for (_, interface) in self.interfaces().iter() {
+            let hook = interface.remove_dev.as_ref();
+            tell(device, hook, "an interface's remove_dev");
+        }
+        let key = device.state().on_class.take();
+        if let Some(key) = key {
+            self.0.devices.del(key);
+        }
+    }
+
+    fn interfaces(&self) -> Interfaces {
+        Interfaces::clone(&self.0.interfaces.lock())
     }
 
     pub(crate) fn virtual_names(&self) -> &Mutex<FxHashSet<Arc<str>>> {
@@ -120,7 +183,69 @@ impl Class {
 
     pub(crate) fn dissolve(&self) {
         self.0.devices.dissolve();
+        let interfaces = core::mem::replace(&mut *self.0.interfaces.lock(), Arc::from([]));
+        drop(interfaces);
     }
+
+    fn is_registered(&self, core: &Core) -> bool {
+        core.registry.classes.lock().get(&self.0.name) == Some(self)
+    }
+}
+
+fn tell(device: &Device, hook: Option<&InterfaceHook>, what: &str) {
+    if let Some(hook) = hook {
+        let core = device.core();
+        core.guard(|| Some(device.device_ref()), what, || hook(device));
+    }
+}
+
+/// Registers an interface (`class_interface_register`): it is told of the devices
+/// that there are, then of each that is added. `EINVAL` if the class is not
+/// registered.
+///
+/// It is told under the class's mutex: a kernel hangs when it adds a device of the
+/// class or removes one; here that is a splat.
+#[track_caller]
+pub fn class_interface_register(
+    system: &System,
+    class: &Class,
+    interface: ClassInterface,
+) -> Result<InterfaceId> {
+    if !class.is_registered(&system.core) {
+        return Err(Errno::EINVAL);
+    }
+    let id = InterfaceId(system.unique());
+    let _lock = class.0.mutex.lock(system, || None, "the class's mutex");
+    let with = class.interfaces();
+    let with = with.iter().cloned().chain([(id, interface.clone())]);
+    let with = with.collect();
+    let old = core::mem::replace(&mut *class.0.interfaces.lock(), with);
+    drop(old);
+    class.0.devices.each(|device| {
+        tell(device, interface.add_dev.as_ref(), "an interface's add_dev");
+        None::<()>
+    });
+    Ok(id)
+}
+
+/// Unregisters an interface (`class_interface_unregister`): it is told of each
+/// device as if that went.
+#[track_caller]
+pub fn class_interface_unregister(system: &System, class: &Class, id: InterfaceId) {
+    let _lock = class.0.mutex.lock(system, || None, "the class's mutex");
+    let interfaces = class.interfaces();
+    let Some((_, interface)) = interfaces.iter().find(|(other, _)| *other == id) else {
+        return;
+    };
+    let without = interfaces.iter().filter(|(other, _)| *other != id);
+    let without = without.cloned().collect();
+    let old = core::mem::replace(&mut *class.0.interfaces.lock(), without);
+    drop(old);
+    class.0.devices.each(|device| {
+        let hook = interface.remove_dev.as_ref();
+        tell(device, hook, "an interface's remove_dev");
+        None::<()>
+    });
 }
 
 /// Registers a class (`class_register`). `EEXIST` if there is one of that
@@ -137,6 +262,8 @@ pub fn class_register(system: &System, spec: ClassSpec) -> Result<Class> {
         spec,
         devices: Klist::new(Holder::ClassList),
         virtual_names: Mutex::new(FxHashSet::default()),
+        mutex: KernelMutex::new(),
+        interfaces: Mutex::new(Arc::from([])),
     }));
     classes.insert(name, class.clone());
     Ok(class)

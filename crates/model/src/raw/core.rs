@@ -101,8 +101,7 @@ fn add(device: &Device) -> Result {
         device.state().on_parent = Some(key);
     }
     if let Some(class) = &class {
-        let key = class.list().add_tail(device);
-        device.state().on_class = Some(key);
+        class.add_device(device);
     }
     Ok(())
 }
@@ -164,16 +163,13 @@ pub fn device_del(device: &Device) {
     if let Some(bus) = &bus {
         bus.notify(BusNotify::DelDevice, device);
     }
-    let (on_parent, on_class) = {
-        let mut state = device.state();
-        (state.on_parent.take(), state.on_class.take())
-    };
+    let on_parent = device.state().on_parent.take();
     if let (Some(parent), Some(key)) = (&parent, on_parent) {
         parent.inner().children.del(key);
     }
     devtmpfs::delete_node(device);
-    if let (Some(class), Some(key)) = (&class, on_class) {
-        class.list().del(key);
+    if let Some(class) = &class {
+        class.remove_device(device);
     }
     // Drains whoever is inside a show or store.
     sysfs::remove_own_attributes(device);
@@ -315,7 +311,7 @@ pub(crate) fn take_off_everything(device: &Device) {
         parent.inner().children.forget(key);
     }
     if let (Some(class), Some(key)) = (&class, on_class) {
-        class.list().forget(key);
+        class.forget(key);
     }
     if let Some(bus) = &bus {
         bus::forget_device(device, bus);

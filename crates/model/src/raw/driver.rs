@@ -46,6 +46,7 @@ struct Callbacks {
     probe: Option<Probe>,
     remove: Option<Remove>,
     dev_groups: Vec<AttributeGroup>,
+    id_table: Vec<Arc<str>>,
 }
 
 impl PartialEq for Driver {
@@ -95,6 +96,13 @@ impl Driver {
         self
     }
 
+    /// Sets the names of the devices it is for, where its bus goes by that
+    /// (`id_table`).
+    pub fn set_id_table(&self, names: &[&str]) -> &Self {
+        self.0.callbacks.lock().id_table = names.iter().map(|name| Arc::from(*name)).collect();
+        self
+    }
+
     /// Gives it no `bind` and `unbind` attributes, or gives it them again: before it
     /// is registered.
     pub fn set_suppress_bind_attrs(&self, on: bool) -> &Self {
@@ -128,6 +136,10 @@ impl Driver {
 
     pub(crate) fn remove(&self) -> Option<Remove> {
         self.0.callbacks.lock().remove.clone()
+    }
+
+    pub(crate) fn id_table(&self) -> Vec<Arc<str>> {
+        self.0.callbacks.lock().id_table.clone()
     }
 
     pub(crate) fn dev_groups(&self) -> Vec<AttributeGroup> {

@@ -6,6 +6,7 @@
 //! the wrong drivers of the tests use this face; drivers are written against
 //! [`typed`](crate::typed).
 
+mod auxiliary;
 mod bus;
 mod bus_files;
 mod class;
@@ -38,12 +39,20 @@ pub use self::core::{
     device_add, device_del, device_find_child_by_name, device_for_each_child,
     device_for_each_child_reverse, device_move, device_register, device_rename, device_unregister,
 };
+pub use auxiliary::{
+    AuxiliaryDevice, AuxiliarySpec, auxiliary_bus, auxiliary_device_add, auxiliary_device_delete,
+    auxiliary_device_init, auxiliary_device_uninit, auxiliary_driver, auxiliary_driver_register,
+    auxiliary_driver_unregister,
+};
 pub use bus::{
     Bus, BusMatch, BusNotify, BusType, Notifier, NotifierId, bus_for_each_dev, bus_register,
     bus_register_notifier, bus_rescan_devices, bus_unregister, bus_unregister_notifier,
 };
 pub use bus_files::{bus_create_file, bus_remove_file, driver_create_file, driver_remove_file};
-pub use class::{Class, ClassSpec, class_create, class_destroy, class_register};
+pub use class::{
+    Class, ClassInterface, ClassSpec, InterfaceHook, InterfaceId, class_create, class_destroy,
+    class_interface_register, class_interface_unregister, class_register,
+};
 pub use dd::{
     device_attach, device_driver_attach, device_release_driver, device_reprobe, driver_attach,
 };

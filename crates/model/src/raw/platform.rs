@@ -81,6 +81,13 @@ fn platform(system: &System) -> Arc<Platform> {
     )
 }
 
+/// platform_uevent and modalias_show: what udev loads a module for.
+pub(crate) fn platform_modalias(device: &Device) -> Option<String> {
+    let state = device.state();
+    let data = state.platform.as_ref()?;
+    Some(format!("platform:{}", data.name))
+}
+
 /// The platform bus.
 pub fn platform_bus(system: &System) -> Bus {
     platform(system).bus.clone()

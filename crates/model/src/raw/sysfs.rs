@@ -11,6 +11,7 @@ use super::bus::Bus;
 use super::device::Device;
 use super::driver::Driver;
 use super::driver_override::driver_override_attribute;
+use super::platform::platform_modalias;
 use super::sysfs_file::{
     AttributeDirectory, Owned, SysfsDirectory, create, drain, remove_file, remove_if,
 };
@@ -217,10 +218,14 @@ impl SysfsDirectory for Device {
         let dev = numbered.then(dev_attribute);
         let overridden = self.bus().is_some_and(|bus| bus.has_driver_override());
         let driver_override = overridden.then(driver_override_attribute);
+        let modalias = platform_modalias(self).map(|modalias| {
+            Attribute::new("modalias", 0o444).show(move |_| Ok(format!("{modalias}\n")))
+        });
         [uevent_attribute()]
             .into_iter()
             .chain(dev)
             .chain(driver_override)
+            .chain(modalias)
             .collect()
     }
 
@@ -275,7 +280,7 @@ pub(crate) fn remove_groups(device: &Device, groups: &[AttributeGroup]) {
 pub(crate) fn remove_own_attributes(device: &Device) {
     device.inner().attributes.lock().defaults = false;
     remove_if(device, |path| {
-        matches!(path, "uevent" | "dev" | "driver_override")
+        matches!(path, "uevent" | "dev" | "driver_override" | "modalias")
     });
     let (own, type_, class) = {
         let state = device.state();

@@ -10,6 +10,7 @@ use lastfd_sync::Arc;
 
 use super::device::Device;
 use super::devtmpfs::device_get_devnode;
+use super::platform::platform_modalias;
 use crate::errno::{Errno, Result};
 use crate::event::EventKind;
 use crate::system::Core;
@@ -116,6 +117,9 @@ pub(crate) fn dev_uevent(device: &Device) -> UeventEnv {
     if let Some(driver) = driver {
         push("DRIVER", driver.name().to_string());
     }
+    if let Some(modalias) = platform_modalias(device) {
+        push("MODALIAS", modalias);
+    }
     let hooks = [
         bus.and_then(|bus| bus.uevent()),
         class.and_then(|class| class.dev_uevent()),
@@ -147,6 +151,10 @@ fn environment(device: &Device, action: UeventAction, more: UeventEnv) -> Uevent
     }
     env.extend(more);
     env.extend(dev_uevent(device));
+    if action == UeventAction::Unbind {
+        // zap_modalias_env: no module is to be loaded for it.
+        env.retain(|(key, _)| key != "MODALIAS");
+    }
     env
 }
 
