@@ -221,7 +221,7 @@ impl Call {
         } else {
             LedgerEntry::default()
         });
-        file.system.emit(|| EventKind::Blocked {
+        file.system.emit_at(self.place, || EventKind::Blocked {
             file: file.name.clone(),
             op: name,
         });

@@ -243,6 +243,11 @@ impl System {
         self.core.emit(event);
     }
 
+    /// As [`emit`](System::emit), of what a caller did earlier, at this place.
+    pub fn emit_at(&self, place: Place, event: impl FnOnce() -> EventKind) {
+        self.core.emit_at(place, event);
+    }
+
     /// Whether somebody listens to the events.
     pub fn is_observed(&self) -> bool {
         self.core.hub.is_on()

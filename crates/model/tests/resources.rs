@@ -61,8 +61,10 @@ fn a_timer_that_goes_on_fires_at_every_period_until_cancelled() {
     assert!(!timer.cancel());
     drop(Owned::new(timer));
     let steps = steps(&events);
-    assert_eq!(steps[0], ResourceStep::Created);
-    assert_eq!(steps[11..], [ResourceStep::Cancelled, ResourceStep::Freed]);
+    assert_eq!(steps[..2], [ResourceStep::Created, ResourceStep::Started]);
+    // Each expiry returns, and starts it again.
+    assert_eq!(steps.len(), 2 + 10 * 3 + 2);
+    assert_eq!(steps[32..], [ResourceStep::Cancelled, ResourceStep::Freed]);
 }
 
 #[test]

@@ -55,6 +55,7 @@ const EXTENDED_MAJOR_START: u32 = 511;
 const EXTENDED_MAJOR_END: u32 = 384;
 
 /// devtmpfs_create_node.
+#[track_caller]
 pub(crate) fn create_node(device: &Device) {
     let Some(devt) = device.devt().filter(|devt| devt.major != 0) else {
         return;
@@ -79,6 +80,7 @@ pub(crate) fn create_node(device: &Device) {
 }
 
 /// devtmpfs_delete_node.
+#[track_caller]
 pub(crate) fn delete_node(device: &Device) {
     if device.devt().is_none_or(|devt| devt.major == 0) {
         return;

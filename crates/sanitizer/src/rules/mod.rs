@@ -108,22 +108,19 @@ pub(crate) fn judge(world: &mut World, event: &Event, findings: &mut Findings) {
             MemoryStep::Freed => freed(world, *id, event, findings),
         },
         DriverDataRead { device, there } => {
-            let bound = world
-                .devices
-                .get(&device.id)
-                .is_some_and(|shadow| shadow.binding.is_some());
-            if *there && bound {
-                world.things.entry(device.id).or_insert_with(|| {
-                    Thing::new(
-                        Sort::DriverData,
-                        "driver data".into(),
-                        Some(device.id),
-                        event,
-                    )
-                });
-                accessed(world, device.id, event, findings);
-            } else if !*there {
-                open_files::no_driver_data(world, device, event, findings);
+            let shadow = world.devices.get(&device.id);
+            let binding = shadow.and_then(|shadow| shadow.binding.as_ref());
+            let probe = binding.map(|binding| binding.probe.clone());
+            match probe {
+                Some(probe) if *there => {
+                    world.things.entry(device.id).or_insert_with(|| {
+                        let name = "driver data".into();
+                        Thing::new(Sort::DriverData, name, Some(device.id), &probe)
+                    });
+                    accessed(world, device.id, event, findings);
+                }
+                None if !*there => open_files::no_driver_data(world, device, event, findings),
+                _ => {}
             }
         }
         OperationEnd { file, op, result } => {

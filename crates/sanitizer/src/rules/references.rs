@@ -59,7 +59,16 @@ pub(super) fn splat(
         .find(|rule| findings.about(*rule, about).is_some());
     match kind {
         SplatKind::Warn if text.starts_with("released while it is still registered") => {
-            over_put(shadow, device, event, findings);
+            // A child that is torn out puts its parent once more than it should.
+            let mut below = world.devices.keys().filter(|id| **id != about);
+            let torn_out = below.find(|id| {
+                world.ancestors(**id).any(|above| above == about)
+                    && findings.about(8, **id).is_some()
+            });
+            match torn_out.and_then(|child| findings.about(8, *child)) {
+                Some(finding) => finding.explains.push(event.seq),
+                None => over_put(shadow, device, event, findings),
+            }
         }
         SplatKind::Refcount if text.contains("underflow") || text.starts_with("addition on 0") => {
             match known.and_then(|rule| findings.about(rule, about)) {

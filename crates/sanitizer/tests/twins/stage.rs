@@ -5,14 +5,17 @@ pub(crate) use lastfd_chrdev::{
     misc_register, open,
 };
 pub(crate) use lastfd_model::raw::*;
-pub(crate) use lastfd_model::resource::{DelayedWork, RegisterBlock, Resource};
+pub(crate) use lastfd_model::resource::{
+    DelayedWork, IrqLine, IrqReturn, RegisterBlock, Resource, free_irq, request_irq,
+};
 pub(crate) use lastfd_model::{Errno, Result, Rules, System};
 use lastfd_sanitizer::{Finding, Sanitizer};
-pub(crate) use lastfd_sync::{Arc, Clock, Mutex, OnceLock};
+pub(crate) use lastfd_sync::{Arc, Clock, Mutex, OnceLock, WaitQueue};
 
 /// What there is on the board.
 pub(crate) struct Board {
     pub(crate) regs: RegisterBlock,
+    pub(crate) line: IrqLine,
 }
 
 /// What the driver must know of the board (`dev_get_platdata`).
@@ -26,6 +29,7 @@ pub(crate) fn sensor(system: &System) -> Device {
     let device = platform_device_alloc(system, "sensor", PlatformId::None).unwrap();
     let board = Board {
         regs: RegisterBlock::memory(16),
+        line: IrqLine::new(system, "sensor"),
     };
     dev_set_platdata(&device, Some(Arc::new(board)));
     device
@@ -72,6 +76,7 @@ pub(crate) fn open_sensor(system: &System) -> OpenFile {
 /// Two drivers that differ in one mistake.
 pub(crate) struct Twins {
     pub(crate) number: u8,
+    pub(crate) source: &'static str,
     pub(crate) rules: Rules,
     pub(crate) wrong: fn(&System),
     pub(crate) right: fn(&System),
