@@ -263,6 +263,13 @@ pub enum EventKind {
         /// Its class or, without one, its bus.
         subsystem: Option<Arc<str>>,
     },
+    /// `device_move` gave the device another parent.
+    DeviceMoved {
+        /// The device.
+        device: DeviceRef,
+        /// Its parent now.
+        parent: Option<DeviceRef>,
+    },
     /// `device_del` took the device out of sysfs.
     DeviceRemoved {
         /// The device.
@@ -575,6 +582,7 @@ impl EventKind {
         match self {
             DeviceInitialized { device, .. }
             | DeviceAdded { device, .. }
+            | DeviceMoved { device, .. }
             | DeviceRemoved { device }
             | Released { device }
             | Notify { device, .. }
@@ -642,6 +650,10 @@ impl fmt::Display for EventKind {
         match self {
             DeviceInitialized { device, .. } => write!(f, "{device}: initialized"),
             DeviceAdded { device, .. } => write!(f, "{device}: added"),
+            DeviceMoved { device, parent } => match parent {
+                Some(parent) => write!(f, "{device}: moved below {parent}"),
+                None => write!(f, "{device}: moved to the top"),
+            },
             DeviceRemoved { device } => write!(f, "{device}: removed"),
             Released { device } => write!(f, "{device}: RELEASE"),
             Notify { device, what } => write!(f, "{device}: notify {what}"),

@@ -46,7 +46,7 @@ pub enum Case {
 ///
 /// [`BootError`] if no kernel can be booted.
 pub fn case(judge: &mut Judge, scenario: &Scenario) -> Result<(Case, BTreeSet<Op>), BootError> {
-    let (ours, ran) = scenario.run_and_tell(judge.rules());
+    let (ours, ran) = scenario.run_and_tell(judge.rules(), &[]);
     if would_crash(&ours) {
         return Ok((Case::WouldCrash, ran));
     }

@@ -165,6 +165,10 @@ fn fields(kind: &EventKind) -> (&'static str, Map<String, Value>) {
     let (name, value) = match kind {
         DeviceInitialized { .. } => ("device_initialized", json!({})),
         DeviceAdded { .. } => ("device_added", json!({})),
+        DeviceMoved { parent, .. } => (
+            "device_moved",
+            json!({ "parent": parent.as_ref().map(device) }),
+        ),
         DeviceRemoved { .. } => ("device_removed", json!({})),
         Released { .. } => ("released", json!({})),
         Notify { what, .. } => ("notify", json!({ "what": what.to_string() })),

@@ -264,6 +264,9 @@ impl World {
                 shadow.subsystem.clone_from(subsystem);
                 shadow.added = Some(event.clone());
             }
+            DeviceMoved { device, parent } => {
+                self.shadow(device).parent = parent.as_ref().map(|parent| parent.id);
+            }
             DeviceRemoved { device } => {
                 let shadow = self.shadow(device);
                 shadow.life = shadow.life.max(Life::Deleted);

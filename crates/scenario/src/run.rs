@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use lastfd_model::raw::{Device, DeviceLink, platform_bus};
-use lastfd_model::{Errno, Listener, Result, Rules, System};
+use lastfd_model::{Errno, Listener, Result, Rules, Subscription, System};
 use lastfd_sync::atomic::{AtomicU32, Ordering};
 use lastfd_sync::{Arc, Clock, Mutex};
 
@@ -39,16 +39,25 @@ impl Scenario {
     /// # Ok::<(), lastfd_scenario::ParseError>(())
     /// ```
     pub fn run(&self, rules: Rules) -> Trace {
-        self.run_and_tell(rules).0
+        self.run_and_tell(rules, &[]).0
     }
 
-    /// Runs the scenario as [`Scenario::run`] does, and tells which statements ran.
-    pub fn run_and_tell(&self, rules: Rules) -> (Trace, BTreeSet<Op>) {
+    /// Runs the scenario as [`Scenario::run`] does, and tells which statements ran. The
+    /// watchers are told every event until the System has ended.
+    pub fn run_and_tell(
+        &self,
+        rules: Rules,
+        watchers: &[Arc<dyn Listener>],
+    ) -> (Trace, BTreeSet<Op>) {
         let system = System::builder()
             .rules(rules)
             .clock(Clock::simulated())
             .work_on_wait(true)
+            .ledger(!watchers.is_empty())
             .build();
+        // Dropped after the run, which holds the System.
+        let watchers = watchers.iter().cloned();
+        let _watching: Vec<Subscription> = watchers.map(|w| system.subscribe(w)).collect();
         let recorder = Arc::new(Recorder::default());
         let listener: Arc<dyn Listener> = recorder.clone();
         let subscription = system.subscribe(listener);

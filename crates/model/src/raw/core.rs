@@ -256,6 +256,10 @@ pub fn device_move(device: &Device, new_parent: Option<&Device>) -> Result {
         let key = parent.inner().children.add_tail(device);
         device.state().on_parent = Some(key);
     }
+    device.core().emit(|| EventKind::DeviceMoved {
+        device: device.device_ref(),
+        parent: new_parent.map(Device::device_ref),
+    });
     if let Some(parent) = old_parent {
         parent.put_for(child());
     }
