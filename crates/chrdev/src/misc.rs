@@ -101,13 +101,17 @@ impl Misc {
         if let Some(class) = &*started {
             return Ok(class.clone());
         }
-        let class = class_create(system, "misc")?;
         let first = DevT {
             major: MISC_MAJOR,
             minor: 0,
         };
         let cdev = Cdev::new(system, Arc::new(MiscFops));
-        cdev_add(&cdev, first, MINOR_MASK + 1)?;
+        let made = system.at_boot(|| -> Result<Class> {
+            let class = class_create(system, "misc")?;
+            cdev_add(&cdev, first, MINOR_MASK + 1)?;
+            Ok(class)
+        });
+        let class = made?;
         *started = Some(class.clone());
         Ok(class)
     }

@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use lastfd::devices::Spec;
 use lastfd::iiod::UnplugAnswers;
+use lastfd::model::{DebugOptions, FailNth};
 use lastfd::{IIOD_PORT, Rules};
 
 use crate::removal_arg::RemovalArg;
@@ -67,11 +68,16 @@ Examples:
   lastfd iiod --device iio-adc --bind 127.0.0.1:0        any free port";
 
 const KUNIT_EXAMPLES: &str = "\
+With --fail-nth a case may fail its expectations and has passed all the same: what counts is
+that it neither panics, hangs nor leaves something behind, and that a kernel would not have
+warned.
+
 Exit status: 0 if every case passed or was skipped, 1 if one failed, 64 if there is no such case.
 
 Examples:
   lastfd kunit
   lastfd kunit --filter 'matrix*' --filter kunit-device.kunit_device_*
+  lastfd kunit --fail-nth all
   lastfd kunit --format ktap | ./tools/testing/kunit/kunit.py parse";
 
 const REPLAY_EXAMPLES: &str = "\
@@ -199,6 +205,40 @@ pub(crate) struct KunitArgs {
     /// Do not watch for broken lifetime rules
     #[arg(long)]
     pub(crate) no_sanitizer: bool,
+
+    #[command(flatten)]
+    pub(crate) debug: DebugArgs,
+}
+
+/// Debug modes, as a kernel's configuration has them.
+#[derive(Clone, Copy, Debug, Default, Args)]
+#[command(next_help_heading = "Debug modes")]
+pub(crate) struct DebugArgs {
+    /// Release each device one to four seconds after its last put, as with
+    /// CONFIG_DEBUG_KOBJECT_RELEASE
+    #[arg(long)]
+    pub(crate) debug_kobject_release: bool,
+
+    /// Unbind and bind again each device that a driver takes, as with
+    /// CONFIG_DEBUG_TEST_DRIVER_REMOVE
+    #[arg(long)]
+    pub(crate) debug_test_driver_remove: bool,
+
+    /// Make an allocation or registration step fail with ENOMEM: this one, or each in a run of
+    /// its own
+    #[arg(long, value_name = "N|all")]
+    pub(crate) fail_nth: Option<FailNth>,
+}
+
+impl DebugArgs {
+    /// Those of a System, but for the failing allocation.
+    pub(crate) fn options(self) -> DebugOptions {
+        DebugOptions {
+            kobject_release: self.debug_kobject_release,
+            test_driver_remove: self.debug_test_driver_remove,
+            fail_nth: 0,
+        }
+    }
 }
 
 /// How `lastfd kunit` tells what came of the cases.

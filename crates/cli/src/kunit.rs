@@ -30,7 +30,12 @@ pub(crate) fn kunit(args: &KunitArgs) -> Result<ExitCode, Failure> {
     } else {
         KunitFormat::Ktap
     });
-    let runner = Runner::new().sanitizer(!args.no_sanitizer);
+    let mut runner = Runner::new()
+        .sanitizer(!args.no_sanitizer)
+        .debug(args.debug.options());
+    if let Some(which) = args.debug.fail_nth {
+        runner = runner.fail_nth(which);
+    }
     match format {
         KunitFormat::Ktap => run(&runner, &chosen, &mut Ktap::new(&mut out)),
         KunitFormat::Junit => run(&runner, &chosen, &mut Junit::new(&mut out)),

@@ -42,12 +42,16 @@
 //! - A case fails if a driver broke a lifetime rule, whether or not anything came of
 //!   it: the [sanitizer](lastfd_sanitizer) watches, unless the [`Runner`] is told
 //!   otherwise, or the case [takes](Test::take_findings) what it found.
+//! - A helper that fails leaves nothing behind: `kunit_driver_create` and
+//!   `kunit_device_register` look at what adding their cleanup gives, which a
+//!   kernel does not.
 //! - A case that takes too long fails; every wait of its System is cancelled
 //!   then, its cleanup runs, and the System is set aside with the thread, should
 //!   that still not end. The next cases have another System, in which the
 //!   suite's init runs again.
 #![forbid(unsafe_code)]
 
+mod attempts;
 pub mod check;
 mod filter;
 pub mod harness;

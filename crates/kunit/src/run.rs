@@ -5,23 +5,19 @@
 use core::time::Duration;
 use std::io;
 
-use lastfd_model::{Rules, System};
+use lastfd_model::{DebugOptions, FailNth, Rules, System};
 use lastfd_sync::{Arc, Clock, Ktime, Mutex};
 
 use crate::leftover::Inventory;
-use crate::phase::{Ended, Stuck, Threads, Which};
-use crate::raw::{kunit_bus, kunit_cleanup};
+use crate::phase::{Ended, Threads, Which};
+use crate::raw::kunit_bus;
 use crate::report::{Outcome, Reporter, Stats};
 use crate::splats::Watch;
 use crate::suite::{Case, Suite};
-use crate::test::{Status, Test, TestData};
+use crate::test::Status;
 
 /// kunit_test_timeout.
 const TIMEOUT: Duration = Duration::from_secs(300);
-
-/// A case that takes this long ought to be marked slow
-/// (KUNIT_SPEED_SLOW_WARNING_THRESHOLD_S).
-const SLOW_WARNING: Duration = Duration::from_secs(2);
 
 /// How suites are run.
 ///
@@ -40,10 +36,12 @@ const SLOW_WARNING: Duration = Duration::from_secs(2);
 /// ```
 #[derive(Clone, Debug)]
 pub struct Runner {
-    timeout: Duration,
+    pub(crate) timeout: Duration,
     rules: Rules,
     host: Option<Clock>,
     sanitizer: bool,
+    debug: DebugOptions,
+    pub(crate) fail_nth: Option<FailNth>,
 }
 
 impl Default for Runner {
@@ -60,6 +58,8 @@ impl Runner {
             rules: Rules::default(),
             host: None,
             sanitizer: true,
+            debug: DebugOptions::default(),
+            fail_nth: None,
         }
     }
 
@@ -76,6 +76,32 @@ impl Runner {
     #[must_use]
     pub fn rules(mut self, rules: Rules) -> Runner {
         self.rules = rules;
+        self
+    }
+
+    /// Debug modes of the Systems. A case that says so
+    /// ([`Case::needs_immediate_release`], [`Case::needs_one_probe`]) is skipped
+    /// under the mode that makes it untrue. Which allocations fail is said with
+    /// [`fail_nth`](Runner::fail_nth).
+    #[must_use]
+    pub fn debug(mut self, debug: DebugOptions) -> Runner {
+        self.debug = DebugOptions {
+            fail_nth: 0,
+            ..debug
+        };
+        self
+    }
+
+    /// Makes an allocation of each case's init and body fail: this one, or, in
+    /// one run after the other, each there is.
+    ///
+    /// A case may then fail its expectations or be skipped, and has passed all
+    /// the same. It has failed if it panics or takes too long, if a kernel
+    /// would have warned, or if it leaves something behind. A run in which
+    /// nothing was left to fail is an ordinary one.
+    #[must_use]
+    pub fn fail_nth(mut self, which: FailNth) -> Runner {
+        self.fail_nth = Some(which);
         self
     }
 
@@ -128,23 +154,24 @@ impl Runner {
 }
 
 /// A System that a suite runs in.
-struct World {
-    system: System,
-    threads: Threads,
-    watch: Arc<Watch>,
+pub(crate) struct World {
+    pub(crate) system: System,
+    pub(crate) threads: Threads,
+    pub(crate) watch: Arc<Watch>,
     /// What there was before the suite's init.
     bare: Inventory,
 }
 
 /// Why the cases cannot run: the suite's init failed, so.
-struct NoWorld(String);
+pub(crate) struct NoWorld(pub(crate) String);
 
-struct SuiteRun<'a> {
-    runner: &'a Runner,
-    host: &'a Clock,
-    suite: &'a Suite,
-    reporter: &'a mut dyn Reporter,
-    world: Option<World>,
+/// A suite under way.
+pub(crate) struct SuiteRun<'a> {
+    pub(crate) runner: &'a Runner,
+    pub(crate) host: &'a Clock,
+    pub(crate) suite: &'a Suite,
+    pub(crate) reporter: &'a mut dyn Reporter,
+    pub(crate) world: Option<World>,
     /// What went wrong around the cases fails the suite.
     spoilt: bool,
 }
@@ -202,7 +229,7 @@ impl SuiteRun<'_> {
     }
 
     /// Makes the System and runs the suite's init in it.
-    fn new_world(&mut self) -> Result<(), NoWorld> {
+    pub(crate) fn new_world(&mut self) -> Result<(), NoWorld> {
         let suite = self.suite;
         let clock = match suite.real_time {
             true => Clock::real(),
@@ -212,6 +239,7 @@ impl SuiteRun<'_> {
             .rules(suite.rules.unwrap_or(self.runner.rules))
             .clock(clock)
             .ledger(true)
+            .debug(self.runner.debug)
             .build();
         let watch = Arc::new(Watch::new(&system, self.runner.sanitizer));
         // As at boot: it is nobody's that it is there.
@@ -254,13 +282,13 @@ impl SuiteRun<'_> {
             .iter()
             .map(|what| format!("left behind by the suite: {what}"));
         said.extend(left);
-        said.extend(world.watch.take());
+        said.extend(world.watch.take(&[]));
         self.spoil(&said)
     }
 
     /// A case left something behind: the cases to come get another System. The
     /// old one is sound, so the suite's exit may run.
-    fn replace_world(&mut self) -> io::Result<()> {
+    pub(crate) fn replace_world(&mut self) -> io::Result<()> {
         let Some(world) = self.world.take() else {
             return Ok(());
         };
@@ -295,13 +323,18 @@ impl SuiteRun<'_> {
         let begun = self.host.now();
         let mut stats = Stats::default();
         let mut comment = String::new();
+        let untrue = case.untrue_under(self.runner.debug);
         let params = match &case.params {
-            Some(params) if !case.skipped => Some(params()),
+            Some(params) if !case.skipped && untrue.is_none() => Some(params()),
             _ => None,
         };
         self.reporter.case_begins(case, params.is_some())?;
         match params {
             None if case.skipped => stats.count(Status::Skipped),
+            None if untrue.is_some() => {
+                comment.extend(untrue);
+                stats.count(Status::Skipped);
+            }
             None => {
                 let test = self.run_one(case, None)?;
                 comment = test.status_comment();
@@ -310,7 +343,7 @@ impl SuiteRun<'_> {
             Some(params) => {
                 for (index, param) in params.into_iter().enumerate() {
                     let begun = self.host.now();
-                    let test = self.run_one(case, Some((index, param.value)))?;
+                    let test = self.run_one(case, Some((index, &param.value)))?;
                     stats.count(test.status());
                     let description = match param.description.as_str() {
                         "" => format!("param-{index}"),
@@ -345,162 +378,5 @@ impl SuiteRun<'_> {
         };
         self.reporter.case_ends(case, &outcome)?;
         Ok(outcome)
-    }
-
-    /// Runs a case once and tells what it said.
-    fn run_one(&mut self, case: &Case, param: Option<(usize, TestData)>) -> io::Result<Test> {
-        if self.world.is_none()
-            && let Err(NoWorld(why)) = self.new_world()
-        {
-            let test = Test::new(&System::new(), &case.name);
-            test.set_failure();
-            self.reporter.log(&case.name, &why)?;
-            return Ok(test);
-        }
-        let Some(world) = &self.world else {
-            unreachable!("there is a world, or the suite's init failed");
-        };
-        let test = Test::watched(&world.system, &case.name, Some(Arc::clone(&world.watch)));
-        if let Some((index, param)) = param {
-            test.set_param(index, param);
-        }
-        // What was said before the case is not its own.
-        world.watch.take();
-        let before = Inventory::of(&world.system);
-        let fate = self.run_case(case, &test, &world.threads);
-        let mut left_behind = false;
-        for wrong in world.watch.take() {
-            test.set_failure();
-            test.log(wrong);
-        }
-        // While a thread still runs, nobody knows what it will let go of.
-        if fate != Fate::Stuck {
-            let left = Inventory::of(&world.system).since(&before);
-            for what in &left {
-                test.set_failure();
-                test.log(format!("left behind: {what}"));
-            }
-            if !left.is_empty() {
-                world.watch.held().into_iter().for_each(|why| test.log(why));
-            }
-            left_behind = !left.is_empty();
-        }
-        for text in test.take_log() {
-            self.reporter.log(&case.name, &text)?;
-        }
-        match fate {
-            Fate::Sound if left_behind => self.replace_world()?,
-            Fate::Sound => {}
-            Fate::Cancelled | Fate::Stuck => self.world = None,
-        }
-        Ok(test)
-    }
-
-    /// kunit_run_case_catch_errors.
-    fn run_case(&self, case: &Case, test: &Test, threads: &Threads) -> Fate {
-        let limit = case
-            .timeout
-            .or(self.suite.timeout)
-            .unwrap_or(self.runner.timeout);
-        let mut fate = Fate::Sound;
-        let body = try_run_case(self.suite, case, test, self.host);
-        match threads.run(Which::Body, limit, body) {
-            Ended::Done | Ended::Aborted => {}
-            ended => {
-                // kunit_catch_run_case.
-                ended.say(test);
-                let code = ended.code();
-                test.set_failure();
-                test.log(match ended {
-                    Ended::TimedOut(_) => "test case timed out".to_owned(),
-                    _ => {
-                        format!("internal error occurred preventing test case from running: {code}")
-                    }
-                });
-                fate = fate.max(Fate::after(&ended));
-            }
-        }
-        let exit = self.suite.exit.clone();
-        let of_test = test.clone();
-        let cleanup = move || {
-            // kunit_run_case_cleanup.
-            if let Some(exit) = exit {
-                exit(&of_test);
-            }
-            kunit_cleanup(&of_test);
-        };
-        match threads.run(Which::Cleanup, limit, cleanup) {
-            Ended::Done => {}
-            ended => {
-                // kunit_catch_run_case_cleanup.
-                ended.say(test);
-                let code = ended.code();
-                test.set_failure();
-                test.log(match ended {
-                    Ended::Aborted => {
-                        "test aborted during cleanup. continuing without cleaning up".to_owned()
-                    }
-                    Ended::TimedOut(_) => "test case cleanup timed out".to_owned(),
-                    _ => format!("internal error occurred during test case cleanup: {code}"),
-                });
-                fate = fate.max(Fate::after(&ended));
-            }
-        }
-        fate
-    }
-}
-
-/// Whether the System can be used on.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Fate {
-    Sound,
-    /// A phase timed out in it, so every wait in it is cancelled for ever.
-    Cancelled,
-    /// And its thread still runs.
-    Stuck,
-}
-
-impl Fate {
-    fn after(ended: &Ended) -> Fate {
-        match ended {
-            Ended::TimedOut(Stuck { ended: false, .. }) => Fate::Stuck,
-            Ended::TimedOut(_) => Fate::Cancelled,
-            _ => Fate::Sound,
-        }
-    }
-}
-
-/// kunit_try_run_case and kunit_run_case_internal.
-fn try_run_case(
-    suite: &Suite,
-    case: &Case,
-    test: &Test,
-    host: &Clock,
-) -> impl FnOnce() + Send + 'static {
-    let (init, body) = (suite.init.clone(), Arc::clone(&case.body));
-    let speed = case.speed;
-    let (test, host) = (test.clone(), host.clone());
-    move || {
-        if let Some(init) = init
-            && let Err(errno) = init(&test)
-        {
-            test.log(format!("failed to initialize: -{}", errno.code()));
-            test.set_failure();
-            return;
-        }
-        let begun = host.now();
-        let failure = body(&test);
-        if let Some(error) = failure {
-            test.log(format!("the case returned {error}"));
-            test.set_failure();
-        }
-        // kunit_run_case_check_speed.
-        let took = Duration::from_nanos(host.now().0.saturating_sub(begun.0));
-        if took >= SLOW_WARNING && !speed.is_some_and(|speed| speed.is_slow()) {
-            let (seconds, nanos) = (took.as_secs(), took.subsec_nanos());
-            test.log(format!(
-                "Test should be marked slow (runtime: {seconds}.{nanos:09}s)"
-            ));
-        }
     }
 }

@@ -7,7 +7,7 @@ use core::any::Any;
 use core::fmt;
 use core::time::Duration;
 
-use lastfd_model::{Result, Rules, System};
+use lastfd_model::{DebugOptions, Result, Rules, System};
 use lastfd_sync::Arc;
 
 use crate::filter::Speed;
@@ -85,6 +85,9 @@ pub struct Case {
     pub(crate) params: Option<Params>,
     pub(crate) speed: Option<Speed>,
     pub(crate) timeout: Option<Duration>,
+    /// Why it cannot run under a debug mode.
+    pub(crate) immediate_release: Option<&'static str>,
+    pub(crate) one_probe: Option<&'static str>,
     /// A filter said that it is to be shown as skipped.
     pub(crate) skipped: bool,
 }
@@ -116,8 +119,32 @@ impl Case {
             params: None,
             speed: None,
             timeout: None,
+            immediate_release: None,
+            one_probe: None,
             skipped: false,
         }
+    }
+
+    /// Under [`DebugOptions::kobject_release`] it is skipped, for this reason:
+    /// what it says is not true there.
+    #[must_use]
+    pub fn needs_immediate_release(mut self, reason: &'static str) -> Case {
+        self.immediate_release = Some(reason);
+        self
+    }
+
+    /// Under [`DebugOptions::test_driver_remove`] it is skipped, for this
+    /// reason: what it says is not true there.
+    #[must_use]
+    pub fn needs_one_probe(mut self, reason: &'static str) -> Case {
+        self.one_probe = Some(reason);
+        self
+    }
+
+    /// Why it is skipped under these debug modes, if it is.
+    pub(crate) fn untrue_under(&self, debug: DebugOptions) -> Option<&'static str> {
+        let release = self.immediate_release.filter(|_| debug.kobject_release);
+        release.or_else(|| self.one_probe.filter(|_| debug.test_driver_remove))
     }
 
     /// Runs it once for each parameter, which the body finds with

@@ -68,6 +68,8 @@ struct State {
     param_index: usize,
     last_seen: Option<Place>,
     log: Vec<String>,
+    /// Rules whose breaking the case is about.
+    meant: Vec<u8>,
 }
 
 impl PartialEq for Test {
@@ -129,6 +131,14 @@ impl Test {
     /// Fails the test; it runs on (`kunit_set_failure`).
     pub fn set_failure(&self) {
         self.0.state.lock().status = Status::Failure;
+    }
+
+    /// Takes back what came of it, and why, and what it said.
+    pub(crate) fn forgive(&self) {
+        let mut state = self.0.state.lock();
+        state.status = Status::Success;
+        state.comment.clear();
+        state.log.clear();
     }
 
     /// Marks the test as skipped; it runs on, and an expectation that fails
@@ -259,6 +269,7 @@ impl Test {
     /// the sanitizer is off nothing is expected.
     #[track_caller]
     pub fn expect_findings(&self, rules: &[u8]) {
+        self.0.state.lock().meant.extend(rules);
         let watch = self.0.watch.as_ref();
         if !watch.is_some_and(|watch| watch.is_sanitized()) {
             return;
@@ -277,6 +288,18 @@ impl Test {
                 .iter()
                 .for_each(|finding| self.log(finding.to_string()));
         }
+    }
+
+    /// Says which rules the test may break when it ends early, beside those of
+    /// [`expect_findings`](Test::expect_findings): for runs in which allocations
+    /// fail.
+    pub fn may_find(&self, rules: &[u8]) {
+        self.0.state.lock().meant.extend(rules);
+    }
+
+    /// The rules that it expected to be broken.
+    pub(crate) fn meant(&self) -> Vec<u8> {
+        self.0.state.lock().meant.clone()
     }
 
     /// What the test manages, oldest first.

@@ -27,6 +27,7 @@
 #![forbid(unsafe_code)]
 
 mod active;
+mod debug;
 mod errno;
 pub mod event;
 mod ledger;
@@ -37,6 +38,7 @@ mod system;
 pub mod typed;
 mod workqueue;
 
+pub use debug::{DebugOptions, FailNth, UnknownFailNth};
 pub use errno::{Errno, Result};
 pub use event::{
     DeviceRef, Event, EventKind, FileRef, FrameworkEvent, InterfaceStep, KernelGap, Listener,

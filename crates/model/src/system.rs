@@ -10,12 +10,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use lastfd_sync::atomic::{AtomicU32, AtomicU64};
 use lastfd_sync::{Arc, Cancel, Clock, Mutex, Weak};
 
+use crate::debug::DebugOptions;
 use crate::errno::{Errno, Result};
 use crate::event::{
     DeviceRef, DeviceState, Event, EventKind, Hub, Listener, Recorder, Snapshot, SplatKind,
 };
 use crate::ledger::{Books, LedgerEntry, LedgerLine, Place};
-use crate::raw::{DeferredProbe, Device, DeviceLinks, Registry};
+use crate::raw::{DeferredProbe, DelayedReleases, Device, DeviceLinks, Registry};
 use crate::rules::Rules;
 use crate::workqueue::Workqueue;
 
@@ -65,6 +66,10 @@ pub(crate) struct Core {
     next_id: AtomicU64,
     /// Allocations until one fails; 0 is never (`current->fail_nth`).
     fail_nth: AtomicU32,
+    /// How often it was set.
+    fail_nth_set: AtomicU32,
+    pub(crate) debug: DebugOptions,
+    pub(crate) delayed_releases: DelayedReleases,
     extensions: Mutex<BTreeMap<TypeId, Arc<dyn Any + Send + Sync>>>,
     waits: Cancel,
     /// Every device that is not released: a count above zero keeps the memory,
@@ -79,6 +84,7 @@ pub struct Builder {
     clock: Option<Clock>,
     ledger: bool,
     work_on_wait: bool,
+    debug: DebugOptions,
 }
 
 impl Builder {
@@ -112,6 +118,13 @@ impl Builder {
         self
     }
 
+    /// Debug modes; none unless told.
+    #[must_use]
+    pub fn debug(mut self, debug: DebugOptions) -> Self {
+        self.debug = debug;
+        self
+    }
+
     /// Makes the System.
     pub fn build(self) -> System {
         let core = Arc::new(Core {
@@ -125,6 +138,9 @@ impl Builder {
             work: Workqueue::on_wait(self.work_on_wait),
             next_id: AtomicU64::new(1),
             fail_nth: AtomicU32::new(0),
+            fail_nth_set: AtomicU32::new(0),
+            debug: self.debug,
+            delayed_releases: DelayedReleases::default(),
             extensions: Mutex::new(BTreeMap::new()),
             waits: Cancel::new(),
             live: Mutex::new(BTreeMap::new()),
@@ -135,6 +151,7 @@ impl Builder {
         if self.ledger {
             core.books.switch_on();
         }
+        core.fail_nth.store(self.debug.fail_nth, Ordering::Relaxed);
         System {
             _owner: Some(Arc::new(Owner(Arc::clone(&core)))),
             core,
@@ -181,6 +198,19 @@ impl System {
     /// The rules it follows.
     pub fn rules(&self) -> Rules {
         self.core.rules
+    }
+
+    /// The debug modes it was made with.
+    pub fn debug(&self) -> DebugOptions {
+        self.core.debug
+    }
+
+    /// Waits, in its own time, until no release is pending that
+    /// [`DebugOptions::kobject_release`] delayed.
+    pub fn wait_for_releases(&self) {
+        self.core
+            .delayed_releases
+            .wait(&self.core.clock, &self.core.waits);
     }
 
     /// Whether two handles are of one System.
@@ -257,7 +287,24 @@ impl System {
     /// (1 is the next one; 0 switches it off), as writing to
     /// `/proc/self/fail-nth` does under `CONFIG_FAULT_INJECTION`.
     pub fn fail_nth(&self, n: u32) {
+        self.core.fail_nth_set.fetch_add(1, Ordering::Relaxed);
         self.core.fail_nth.store(n, Ordering::Relaxed);
+    }
+
+    /// Does what a kernel does while it starts, before anything can be told to
+    /// fail: its allocations are not counted for
+    /// [`fail_nth`](System::fail_nth). For what frameworks make on first use.
+    pub fn at_boot<R>(&self, run: impl FnOnce() -> R) -> R {
+        let armed = self.core.fail_nth.swap(0, Ordering::Relaxed);
+        let result = run();
+        self.core.fail_nth.store(armed, Ordering::Relaxed);
+        result
+    }
+
+    /// How often [`fail_nth`](System::fail_nth) was called: whether somebody
+    /// else did since.
+    pub fn fail_nth_calls(&self) -> u32 {
+        self.core.fail_nth_set.load(Ordering::Relaxed)
     }
 
     /// Allocations left until one fails; 0 after it failed, or when off.
@@ -462,6 +509,7 @@ impl Core {
     fn shut_down(&self) {
         crate::raw::end_deferred_probes(self);
         self.work.flush(&self.clock, &self.waits);
+        self.delayed_releases.flush(&self.clock);
         let own = self.registry.own_devices();
         let left = self.live_devices();
         for device in &left {

@@ -183,11 +183,15 @@ fn plug_in(
 /// Takes all ends off the wire.
 fn pull_out(wire: &Wire) {
     let ends: Vec<End> = core::mem::take(&mut *wire.ends.lock());
+    // First the works: one that is delivering would reach an adapter that is
+    // gone.
+    for end in &ends {
+        end.work.stop();
+    }
     for end in &ends {
         cec_unregister_adapter(&end.adap);
     }
     for end in ends {
-        end.work.stop();
         end.work.free();
     }
 }

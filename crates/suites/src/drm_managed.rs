@@ -64,12 +64,12 @@ fn what_is_managed_by_drm_waits_for_the_last_reference(test: &Test) {
     kunit_device_unregister(test, &parent);
     // The parent's managed resources are gone, and the parent is held.
     kunit_expect_true!(test, order.lock().is_empty());
-    kunit_expect_false!(test, parent.is_released());
+    kunit_expect_false!(test, crate::released(&parent));
     kunit_expect_false!(test, memory.is_freed());
     drm_dev_put(&dev);
     kunit_expect_eq!(test, *order.lock(), ["managed"]);
     kunit_expect_true!(test, memory.is_freed());
-    kunit_expect_true!(test, parent.is_released());
+    kunit_expect_true!(test, crate::released(&parent));
 }
 
 fn an_unplugged_device_lets_nobody_in_and_frees_nothing(test: &Test) {

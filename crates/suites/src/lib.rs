@@ -22,7 +22,27 @@ pub mod on_top;
 mod uevent_devm;
 mod unplug;
 
-use lastfd_kunit::Suite;
+use lastfd_kunit::{Suite, Test, kunit_assert_eq, raw::*};
+use lastfd_model::raw::{Device, device_is_registered};
+
+/// Whether the device was released, where a debug mode delays that after its
+/// time.
+pub(crate) fn released(device: &Device) -> bool {
+    device.system().wait_for_releases();
+    device.is_released()
+}
+
+/// Takes a device that the case unregisters itself away if the case ends before
+/// that.
+pub(crate) fn not_left_behind(test: &Test, device: &Device, unregister: fn(&Device)) {
+    let device = device.clone();
+    let action = TestAction::new(move || {
+        if device_is_registered(&device) {
+            unregister(&device);
+        }
+    });
+    kunit_assert_eq!(test, kunit_add_action_or_reset(test, action), Ok(()));
+}
 
 /// Every built-in suite, in the order they are run.
 pub fn all() -> Vec<Suite> {

@@ -167,8 +167,14 @@ fn camera(parent: &Device) -> Result<Camera> {
         v4l2::v4l2_device_unregister(v4l2);
         gone.store(true, Ordering::SeqCst);
     });
-    let vdev = v4l2::video_device_alloc(&system)?;
-    vdev.set_v4l2_dev(&v4l2);
+    let vdev = node(&v4l2).inspect_err(|_| v4l2::v4l2_device_unregister(&v4l2))?;
+    Ok(Camera { v4l2, vdev, freed })
+}
+
+/// The node of a V4L2 device.
+fn node(v4l2: &v4l2::V4l2Device) -> Result<v4l2::VideoDevice> {
+    let vdev = v4l2::video_device_alloc(v4l2.system())?;
+    vdev.set_v4l2_dev(v4l2);
     vdev.set_fops(v4l2::V4l2FileOperations {
         open: Some(Arc::new(v4l2::v4l2_fh_open)),
         release: Some(Arc::new(v4l2::v4l2_fh_release)),
@@ -182,8 +188,9 @@ fn camera(parent: &Device) -> Result<Camera> {
     });
     vdev.set_release(v4l2::video_device_release);
     vdev.set_device_caps(V4L2_CAP_VIDEO_CAPTURE);
-    v4l2::video_register_device(&vdev, v4l2::VflType::Video, None)?;
-    Ok(Camera { v4l2, vdev, freed })
+    v4l2::video_register_device(&vdev, v4l2::VflType::Video, None)
+        .inspect_err(|_| v4l2::video_device_release(&vdev))?;
+    Ok(vdev)
 }
 
 fn adapter(parent: &Device) -> Result<OnTop> {

@@ -6,7 +6,8 @@
 //! device.
 
 use lastfd_kunit::{
-    Test, kunit_assert_not_err_or_null, kunit_assert_true, kunit_expect_eq, kunit_suite,
+    Test, kunit_assert_eq, kunit_assert_not_err_or_null, kunit_assert_true, kunit_expect_eq,
+    kunit_suite, raw::*,
 };
 use lastfd_model::Rules;
 use lastfd_model::event::SplatKind;
@@ -29,6 +30,9 @@ fn add_and_remove(test: &Test, owner: Option<&Device>) {
         ..ClassSpec::default()
     };
     let class = kunit_assert_not_err_or_null!(test, class_register(test.system(), spec));
+    let (system, of_test) = (test.system().unowned(), class.clone());
+    let action = TestAction::new(move || class_destroy(&system, &of_test));
+    kunit_assert_eq!(test, kunit_add_action_or_reset(test, action), Ok(()));
     let input = device_initialize(
         test.system(),
         DeviceSpec {
@@ -38,12 +42,19 @@ fn add_and_remove(test: &Test, owner: Option<&Device>) {
             ..DeviceSpec::default()
         },
     );
+    // The case puts it by unregistering it, or does so here.
+    let put = input.clone();
+    let action = TestAction::new(move || {
+        if !put.is_released() && kref_read(&put) > 0 {
+            put_device(&put);
+        }
+    });
+    kunit_assert_eq!(test, kunit_add_action_or_reset(test, action), Ok(()));
     let string = devm_kstrdup(owner.unwrap_or(&input), "tablet");
     let string = kunit_assert_not_err_or_null!(test, string);
     kunit_assert_true!(test, name.set(string).is_ok());
     kunit_assert_true!(test, device_add(&input).is_ok());
     device_unregister(&input);
-    class_destroy(test.system(), &class);
 }
 
 fn a_string_of_the_device_itself_is_read_after_its_release(test: &Test) {
@@ -61,6 +72,7 @@ fn a_string_of_the_device_itself_is_read_after_its_release(test: &Test) {
 
 fn a_string_of_the_parent_is_there_until_the_parent_goes(test: &Test) {
     let parent = kunit_assert_not_err_or_null!(test, root_device_register(test.system(), "hid"));
+    crate::not_left_behind(test, &parent, root_device_unregister);
     add_and_remove(test, Some(&parent));
     kunit_expect_eq!(test, test.take_splats().len(), 0);
     root_device_unregister(&parent);

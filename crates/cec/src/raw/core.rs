@@ -43,15 +43,16 @@ impl CecCore {
         if let Some(state) = &*started {
             return Ok(state.clone());
         }
-        let devt = alloc_chrdev_region(system, "cec")?;
-        let bus = bus_register(
-            system,
-            BusType {
-                name: "cec".into(),
-                // A bus without drivers: no match, no probe.
-                ..BusType::default()
-            },
-        )?;
+        let type_ = BusType {
+            name: "cec".into(),
+            // A bus without drivers: no match, no probe.
+            ..BusType::default()
+        };
+        let made = system.at_boot(|| -> Result<_> {
+            let devt = alloc_chrdev_region(system, "cec")?;
+            Ok((bus_register(system, type_)?, devt))
+        });
+        let (bus, devt) = made?;
         *started = Some((bus.clone(), devt));
         Ok((bus, devt))
     }

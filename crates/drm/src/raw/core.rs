@@ -65,12 +65,7 @@ impl DrmCore {
         if let Some(started) = &*started {
             return Ok(started.class.clone());
         }
-        // A kernel does this at boot, before anything can be told to fail.
-        let armed = system.fail_nth_left();
-        system.fail_nth(0);
-        let made = self.init(system);
-        system.fail_nth(armed);
-        let made = made?;
+        let made = system.at_boot(|| self.init(system))?;
         let class = made.class.clone();
         *started = Some(made);
         Ok(class)

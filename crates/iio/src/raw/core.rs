@@ -52,15 +52,16 @@ impl IioCore {
         if let Some(state) = &*started {
             return Ok(state.clone());
         }
-        let bus = bus_register(
-            system,
-            BusType {
-                name: "iio".into(),
-                // A bus without drivers: no match, no probe.
-                ..BusType::default()
-            },
-        )?;
-        let devt = alloc_chrdev_region(system, "iio")?;
+        let type_ = BusType {
+            name: "iio".into(),
+            // A bus without drivers: no match, no probe.
+            ..BusType::default()
+        };
+        let made = system.at_boot(|| -> Result<_> {
+            let bus = bus_register(system, type_)?;
+            Ok((bus, alloc_chrdev_region(system, "iio")?))
+        });
+        let (bus, devt) = made?;
         *started = Some((bus.clone(), devt));
         Ok((bus, devt))
     }

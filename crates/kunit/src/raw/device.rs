@@ -14,7 +14,7 @@ use lastfd_model::raw::{
 use lastfd_model::{EventKind, Result, System};
 use lastfd_sync::{Arc, Mutex, OnceLock};
 
-use super::action::{TestAction, kunit_add_action, release};
+use super::action::{TestAction, kunit_add_action_or_reset, release};
 use super::memory::{kunit_kfree, kunit_kzalloc};
 use super::resource::Kind;
 use crate::test::Test;
@@ -48,10 +48,7 @@ impl fmt::Debug for KunitBus {
 /// kunit_bus_init: the root device and the bus, once per System.
 fn made(system: &System) -> (Device, Bus) {
     let kunit = system.extension::<KunitBus>();
-    let made = kunit.made.get_or_init(|| {
-        // A kernel does this at boot, before anything can be told to fail.
-        let armed = system.fail_nth_left();
-        system.fail_nth(0);
+    let init = || {
         let root = root_device_register(system, "kunit")
             .expect("nothing else at the top of /sys/devices is called kunit");
         mark_infrastructure(&root);
@@ -60,9 +57,9 @@ fn made(system: &System) -> (Device, Bus) {
             ..BusType::default()
         };
         let bus = bus_register(system, type_).expect("no other bus is called kunit");
-        system.fail_nth(armed);
         Made { root, bus }
-    });
+    };
+    let made = kunit.made.get_or_init(|| system.at_boot(init));
     (made.root.clone(), made.bus.clone())
 }
 
@@ -99,8 +96,11 @@ fn create(test: &Test, name: &str) -> Result<(Driver, OwnDriver)> {
     let action = TestAction::of(Kind::UnregisterDriver(own.id), move || {
         driver_unregister(&unregistered);
     });
-    // As in the kernel, nobody looks at what it returns: a failure leaks.
-    let _ = kunit_add_action(test, action);
+    // A kernel does not look at what it returns, and leaks the driver.
+    if let Err(errno) = kunit_add_action_or_reset(test, action) {
+        kunit_kfree(test, &memory);
+        return Err(errno);
+    }
     Ok((driver, own))
 }
 
@@ -192,7 +192,8 @@ fn register_internal(test: &Test, name: &str) -> Result<Device> {
     let action = TestAction::of(Kind::UnregisterDevice(device.id()), move || {
         device_unregister(&unregistered);
     });
-    let _ = kunit_add_action(test, action);
+    // Nor here.
+    kunit_add_action_or_reset(test, action)?;
     Ok(device)
 }
 

@@ -2,6 +2,7 @@
 
 mod any_words;
 mod checks;
+mod debug_modes;
 mod explored;
 mod filters;
 mod leftovers;

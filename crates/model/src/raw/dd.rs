@@ -137,6 +137,21 @@ fn really_probe(device: &Device, driver: &Driver) -> core::result::Result<(), No
         );
         return Err(NotBound::Refused(Errno::EBUSY));
     }
+    let debug = device.core().debug;
+    if debug.test_driver_remove && !driver.suppresses_bind_attrs() {
+        probe_once(device, driver)?;
+        // driver_sysfs_remove has nothing to remove here.
+        device_remove(device, driver);
+        device_unbind_cleanup(device);
+    }
+    probe_once(device, driver)?;
+    driver_bound(device, driver);
+    Ok(())
+}
+
+/// From the re_probe label of really_probe on to where the device counts as
+/// bound.
+fn probe_once(device: &Device, driver: &Driver) -> core::result::Result<(), NotBound> {
     let bus = driver.bus();
     device.state().driver = Some(driver.clone());
     // driver_sysfs_add.
@@ -149,7 +164,6 @@ fn really_probe(device: &Device, driver: &Driver) -> core::result::Result<(), No
         device_remove(device, driver);
         return Err(probe_failed(device, bus, errno));
     }
-    driver_bound(device, driver);
     Ok(())
 }
 

@@ -389,7 +389,7 @@ impl Device {
                     holder,
                 });
                 if before == 1 {
-                    self.release();
+                    self.kobject_release();
                 }
             }
             Err(_) => self.0.core.splat(
@@ -400,9 +400,18 @@ impl Device {
         }
     }
 
+    /// lib/kobject.c: kobject_release.
+    fn kobject_release(&self) {
+        let core = &self.0.core;
+        match core.debug.kobject_release {
+            true => core.delayed_releases.add(self),
+            false => self.release(),
+        }
+    }
+
     /// drivers/base/core.c: device_release, lib/kobject.c: kobject_cleanup.
     #[track_caller]
-    fn release(&self) {
+    pub(crate) fn release(&self) {
         if self.state().in_sysfs {
             self.0.core.splat(
                 SplatKind::Warn,

@@ -104,7 +104,7 @@ impl Driver {
     }
 
     /// Gives it no `bind` and `unbind` attributes, or gives it them again: before it
-    /// is registered.
+    /// is registered. A debug mode does not unbind it either.
     pub fn set_suppress_bind_attrs(&self, on: bool) -> &Self {
         self.0.suppress_bind_attrs.store(on, Ordering::Relaxed);
         self

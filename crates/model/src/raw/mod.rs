@@ -14,6 +14,7 @@ mod core;
 mod dd;
 mod debugfs;
 mod deferred;
+mod delayed_release;
 mod device;
 mod device_link;
 mod devres;
@@ -65,6 +66,7 @@ pub(crate) use deferred::end as end_deferred_probes;
 pub use deferred::{
     device_block_probing, device_unblock_probing, devices_deferred, wait_for_device_probe,
 };
+pub(crate) use delayed_release::DelayedReleases;
 pub use device::{
     DevT, Device, DeviceSpec, DeviceType, Directory, DriverData, Release, dev_get_drvdata,
     dev_get_platdata, dev_name, dev_set_devt, dev_set_drvdata, dev_set_groups, dev_set_name,

@@ -18,6 +18,7 @@ pub use kthread::{Kthread, KthreadControl};
 pub use regs::{RegisterBlock, RegisterModel, Regs};
 pub use timer::{Next, Timer};
 pub use work::DelayedWork;
+pub(crate) use work::queue_release;
 
 use core::fmt;
 use core::ops::Deref;

@@ -18,6 +18,15 @@ use crate::workqueue::Workqueue;
 #[derive(Default)]
 pub(crate) struct SystemWorkqueue(Workqueue);
 
+/// Has a device released by the workqueue.
+pub(crate) fn queue_release(device: &Device) {
+    let system = device.system();
+    let workqueue = system.extension::<SystemWorkqueue>();
+    let device = device.clone();
+    let run = move || device.core().delayed_releases.run(&device);
+    workqueue.0.push(&system, Box::new(run));
+}
+
 /// Work that runs later, on a thread, and may sleep (`struct delayed_work`).
 /// Clones are one work.
 #[derive(Clone)]

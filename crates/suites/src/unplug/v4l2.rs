@@ -32,6 +32,7 @@ const IOCTLS: Ioctls = Ioctls {
 };
 
 const FRAME_TIME: Duration = Duration::from_millis(200);
+const BUFFERS: u32 = 3;
 
 fn removals() -> Vec<Param> {
     Param::each([Removal::Unbind, Removal::Disconnect], |how| {
@@ -117,9 +118,13 @@ fn row(test: &Test, how: Removal) -> Result {
         || rig.try_remove(how),
     )?;
     let mapping = held.close();
-    kunit_expect_false!(test, device.is_released(), "a mapping is an open file, too");
+    kunit_expect_false!(
+        test,
+        crate::released(&device),
+        "a mapping is an open file, too"
+    );
     drop(mapping);
-    kunit_expect_eq!(test, device.is_released(), how == Removal::Unbind);
+    kunit_expect_eq!(test, crate::released(&device), how == Removal::Unbind);
     Ok(())
 }
 
@@ -243,15 +248,16 @@ fn a_frame_that_was_mapped_can_be_read_after_the_device_went(test: &Test) -> Res
     mapping.read(0, &mut number)?;
     kunit_expect_eq!(test, Some(u32::from_le_bytes(number)), of_mapped);
     let device = rig.camera().vdev.dev().ok_or(Errno::ENODEV)?;
-    kunit_expect_false!(test, device.is_released());
+    kunit_expect_false!(test, crate::released(&device));
     drop(mapping);
-    kunit_expect_true!(test, device.is_released());
+    kunit_expect_true!(test, crate::released(&device));
     Ok(())
 }
 
 fn the_node_number_is_free_only_after_the_last_close(test: &Test) -> Result {
     let (rig, file) = silent(test)?;
     let node = || -> Result<String> {
+        test.system().wait_for_releases();
         device_attach(&rig.hardware)?;
         let device = rig.camera().vdev.dev().ok_or(Errno::ENODEV)?;
         Ok(device.name().to_string())
@@ -317,6 +323,8 @@ fn a_blocked_dqbuf_stays_blocked_at_disconnect(test: &Test) -> Result {
     rig.try_remove(Removal::Disconnect)?;
     kunit_expect_eq!(test, dequeue.not_woken(test)?, Err(Errno::EINTR));
     kunit_expect_false!(test, rig.camera().queue.info().waiting);
+    // vivid forgets to wake the queue.
+    test.expect_findings(&[12]);
     Ok(())
 }
 
@@ -335,26 +343,26 @@ fn a_blocked_dqevent_is_not_woken(test: &Test) -> Result {
 }
 
 /// Takes and gives frames until something fails: which call, and how, and how
-/// many frames there were.
-fn capture(file: &OpenFile) -> (&'static str, Errno, u32) {
+/// many frames there were. The buffers come in turn.
+fn capture(file: &OpenFile, signal: &Cancel) -> (&'static str, Errno, u32) {
     let mut frames = 0;
     loop {
-        let frame = match dqbuf(file) {
-            Ok(frame) => frame,
-            Err(errno) => return ("DQBUF", errno, frames),
-        };
+        let any = buffer(0).as_bytes().to_vec();
+        if let Err(errno) = until(file, VIDIOC_DQBUF, any, signal) {
+            return ("DQBUF", errno, frames);
+        }
         frames += 1;
-        if let Err(errno) = qbuf(file, frame.index) {
+        if let Err(errno) = qbuf(file, (frames - 1) % BUFFERS) {
             return ("QBUF", errno, frames);
         }
     }
 }
 
 /// Reads frames until that fails: how, and how many there were.
-fn read_all(file: &OpenFile) -> (Errno, u32) {
+fn read_all(file: &OpenFile, signal: &Cancel) -> (Errno, u32) {
     let mut frames = 0;
     loop {
-        match file.read(&mut [0; FRAME]) {
+        match file.read_with(&mut [0; FRAME], signal) {
             Ok(_) => frames += 1,
             Err(errno) => return (errno, frames),
         }
@@ -366,10 +374,10 @@ fn looping<T: Send + 'static>(
     test: &Test,
     rig: &Rig,
     file: &OpenFile,
-    run: impl FnOnce(&OpenFile) -> T + Send + 'static,
+    run: impl FnOnce(&OpenFile, &Cancel) -> T + Send + 'static,
 ) -> Result<Asleep<T>> {
     let file = file.clone();
-    let task = Asleep::new(test, move |_| run(&file))?;
+    let task = Asleep::new(test, move |signal| run(&file, signal))?;
     rig.clock.advance(FRAME_TIME * 5);
     Ok(task)
 }
@@ -388,7 +396,7 @@ fn ends_with_the_next_frame<T: Send + 'static>(
 
 fn a_loop_of_dqbuf_and_qbuf_ends_in_dqbuf_at_unbind(test: &Test) -> Result {
     let (rig, file) = running(test)?;
-    try_start(&file, 3)?;
+    try_start(&file, BUFFERS)?;
     let task = looping(test, &rig, &file, capture)?;
     rig.try_remove(Removal::Unbind)?;
     kunit_expect_eq!(test, task.woken(test)?, ("DQBUF", Errno::EINVAL, 5));
@@ -397,7 +405,7 @@ fn a_loop_of_dqbuf_and_qbuf_ends_in_dqbuf_at_unbind(test: &Test) -> Result {
 
 fn a_loop_of_dqbuf_and_qbuf_gets_one_more_frame_at_disconnect(test: &Test) -> Result {
     let (rig, file) = running(test)?;
-    try_start(&file, 3)?;
+    try_start(&file, BUFFERS)?;
     let task = looping(test, &rig, &file, capture)?;
     let ended = ends_with_the_next_frame(test, &rig, task)?;
     kunit_expect_eq!(test, ended, ("QBUF", Errno::ENODEV, 6));
@@ -425,11 +433,11 @@ fn a_blocked_poll_is_woken_at_once(test: &Test) -> Result {
     let (rig, file) = silent(test)?;
     try_start(&file, 2)?;
     let of_task = file.clone();
-    let poller = Asleep::new(test, move |_| {
-        of_task.poll(PollMask::IN | PollMask::PRI, None)
+    let poller = Asleep::new(test, move |signal| {
+        of_task.poll_with(PollMask::IN | PollMask::PRI, None, signal)
     })?;
     rig.try_remove(of_param(test))?;
-    let found = poller.woken(test)?;
+    let found = poller.woken(test)??;
     kunit_expect_eq!(test, mask(found), "PRI/ERR/HUP");
     // select: readable and exceptional.
     kunit_expect_true!(test, found.intersects(PollMask::SELECT_READ));
@@ -470,7 +478,10 @@ fn removal_waits_for_nobody(test: &Test) -> Result {
     kunit_expect_eq!(test, rig.clock.now(), before);
     drop((dequeue, file));
     platform_device_unregister(&rig.hardware);
-    kunit_expect_true!(test, rig.hardware.is_released());
+    kunit_expect_true!(test, crate::released(&rig.hardware));
+    if of_param(test) == Removal::Disconnect {
+        test.expect_findings(&[12]);
+    }
     Ok(())
 }
 

@@ -55,19 +55,12 @@ impl V4l2Core {
         if let Some(class) = &*class {
             return Ok(class.clone());
         }
-        // A kernel does this at boot, before anything can be told to fail.
-        let armed = system.fail_nth_left();
-        system.fail_nth(0);
-        let made = class_register(
-            system,
-            ClassSpec {
-                name: VIDEO_NAME.into(),
-                dev_groups: vec![attributes()],
-                ..ClassSpec::default()
-            },
-        );
-        system.fail_nth(armed);
-        let made = made?;
+        let spec = ClassSpec {
+            name: VIDEO_NAME.into(),
+            dev_groups: vec![attributes()],
+            ..ClassSpec::default()
+        };
+        let made = system.at_boot(|| class_register(system, spec))?;
         *class = Some(made.clone());
         Ok(made)
     }
