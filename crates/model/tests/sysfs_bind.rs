@@ -204,3 +204,66 @@ fn files_are_found_by_their_path() {
     platform_device_unregister(&device);
     driver_unregister(&driver);
 }
+
+#[test]
+fn buses_and_drivers_are_given_files_and_lose_them() {
+    let system = System::new();
+    let (driver, device) = sensor(&system);
+    let bus = platform_bus(&system);
+    let of_bus = BusAttribute::new("load", 0o444).show(|bus| Ok(format!("{}\n", bus.name())));
+    let of_driver =
+        DriverAttribute::new("load", 0o444).show(|driver| Ok(driver.name().to_string()));
+    assert_eq!(bus_create_file(&bus, &of_bus), Ok(()));
+    assert_eq!(driver_create_file(&driver, &of_driver), Ok(()));
+    assert_eq!(attr_read(&bus, "load").unwrap(), b"platform\n");
+    assert_eq!(attr_read(&driver, "load").unwrap(), b"sensor");
+    assert_eq!(bus_create_file(&bus, &of_bus), Err(Errno::EEXIST));
+    let taken = DriverAttribute::new("unbind", 0o200);
+    assert_eq!(driver_create_file(&driver, &taken), Err(Errno::EEXIST));
+    bus_remove_file(&bus, "load");
+    driver_remove_file(&driver, "load");
+    assert_eq!(attr_read(&bus, "load"), Err(Errno::ENOENT));
+    assert_eq!(attr_read(&driver, "load"), Err(Errno::ENOENT));
+
+    platform_device_del(&device);
+    platform_device_put(&device);
+    driver_unregister(&driver);
+    assert_eq!(driver_create_file(&driver, &of_driver), Err(Errno::EINVAL));
+    let unregistered = Bus::new(&system, BusType::default());
+    assert_eq!(bus_create_file(&unregistered, &of_bus), Err(Errno::EINVAL));
+}
+
+#[test]
+fn an_attribute_removes_itself_by_the_call_made_for_that_alone() {
+    let system = System::new();
+    let root = root_device_register(&system, "root").unwrap();
+    let once = |name: &'static str, remove: fn(&Device, &str)| {
+        Attribute::new(name, 0o200).store(move |device, data| {
+            remove(device, name);
+            Ok(data.len())
+        })
+    };
+    let splats = || {
+        let events = system.record();
+        move || {
+            let splat = |kind: &EventKind| matches!(kind, EventKind::Splat { .. });
+            let events = events.events();
+            events.iter().filter(|event| splat(&event.kind)).count()
+        }
+    };
+    let right = once("right", |device, name| {
+        assert!(device_remove_file_self(device, name));
+    });
+    let wrong = once("wrong", |device, name| device_remove_file(device, name));
+    let told = splats();
+    for (attribute, splats) in [(right, 0), (wrong, 1)] {
+        device_create_file(&root, &attribute).unwrap();
+        assert_eq!(attr_write(&root, attribute.name(), b"1"), Ok(1));
+        assert_eq!(
+            attr_open(&root, attribute.name()).err(),
+            Some(Errno::ENOENT)
+        );
+        assert_eq!(told(), splats, "a kernel would hang");
+    }
+    root_device_unregister(&root);
+}
