@@ -116,14 +116,17 @@ fn body(when: When, settings: &Settings) -> Vec<sock_filter> {
             body
         }
         When::Fcntl => {
-            let mut body = vec![
-                argument(0),
-                jump(BPF_JGE, low, 1, 0),
-                pass,
-                jump(BPF_JGE, high, 0, 1),
-                pass,
-                argument(1),
-            ];
+            let mut body = match settings.trap_all {
+                true => vec![],
+                false => vec![
+                    argument(0),
+                    jump(BPF_JGE, low, 1, 0),
+                    pass,
+                    jump(BPF_JGE, high, 0, 1),
+                    pass,
+                ],
+            };
+            body.push(argument(1));
             one_of(&FCNTL, &mut body);
             body
         }
@@ -260,7 +263,7 @@ mod tests {
                     || number(0) == FDCWD
                     || ours(0)
             }
-            When::Fcntl => ours(0) && FCNTL.contains(&number(1)),
+            When::Fcntl => (ours(0) || settings.trap_all) && FCNTL.contains(&number(1)),
             When::Poll => number(1) != 0,
             When::Select => number(0) > if settings.trap_all { 0 } else { settings.low },
             When::UeventSocket => number(0) == AF_NETLINK && number(2) == 15,

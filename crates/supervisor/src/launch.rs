@@ -19,6 +19,7 @@ use crate::reactor::Reactor;
 use crate::session::{Expected, Life};
 use crate::sys;
 use crate::sys::guard::Plan;
+use crate::workers::Workers;
 
 /// How long those that were killed may take to be gone.
 const DYING: Duration = Duration::from_secs(10);
@@ -81,6 +82,7 @@ impl Supervisor {
             objects,
             reactor: Arc::clone(&reactor),
             commits: Mutex::new(()),
+            workers: Workers::default(),
             tell: Box::new(tell),
         });
         let weak = Arc::downgrade(&shared);
@@ -212,6 +214,13 @@ impl Started {
         thread::wait_outside(|| {
             // It has no status of interest.
             let _ = self.guard.wait();
+        });
+        if self.life.is_orphaned() && !self.thread.is_finished() {
+            // Somebody its guard could not end any more is left, and ends at its next
+            // trapped call; the thread is there for that.
+            return;
+        }
+        thread::wait_outside(|| {
             let _ = self.thread.join();
         });
     }
@@ -233,6 +242,10 @@ impl Drop for Supervisor {
             // It has not panicked: what it calls is guarded.
             let _ = thread::wait_outside(|| thread.join());
         }
+        // Nobody is left: what was waited for and held goes.
+        self.shared.workers.stop();
+        self.shared.reactor.give_up();
+        self.shared.objects.clear();
     }
 }
 

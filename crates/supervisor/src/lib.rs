@@ -35,6 +35,7 @@ mod machine;
 mod mappings;
 mod notice;
 mod objects;
+mod page;
 mod paths;
 mod reactor;
 mod session;
@@ -43,11 +44,13 @@ mod sys;
 mod table;
 mod task;
 mod uevents;
+mod workers;
 
 pub use filter::{Settings, generate};
 pub use launch::{Child, Signaller, SpawnError, StartError, Supervisor};
 pub use machine::{Machine, Refusal};
 pub use notice::{Notice, What};
+pub use page::page;
 pub use table::{Doing, Row, TABLE, When};
 
 use lastfd_host::Host;
@@ -55,6 +58,7 @@ use lastfd_sync::{Arc, Mutex};
 
 use objects::Objects;
 use reactor::Reactor;
+use workers::Workers;
 
 /// Who is told what could not be served.
 type Tell = Box<dyn Fn(&Notice) + Send + Sync>;
@@ -66,6 +70,7 @@ pub(crate) struct Shared {
     pub(crate) reactor: Arc<Reactor>,
     /// Held from before a reply is sent until its effect has happened.
     commits: Mutex<()>,
+    pub(crate) workers: Workers,
     tell: Tell,
 }
 

@@ -46,7 +46,7 @@ impl fmt::Display for Notice {
         match &self.what {
             What::OtherArchitecture(path) => write!(
                 f,
-                "runs {path}, which is not for x86-64: ENOEXEC; only 64-bit programs can be served"
+                "runs {path}, which is not for x86-64: EPERM; only 64-bit programs can be served"
             ),
             What::SetUid(path) => write!(
                 f,

@@ -199,6 +199,13 @@ impl Objects {
         drop(gone);
     }
 
+    /// Closes all, once there is no program any more.
+    pub(crate) fn clear(&self) {
+        let all = core::mem::take(&mut *self.table.lock());
+        self.live.store(0, Ordering::Relaxed);
+        drop(all);
+    }
+
     fn remove_watched(&self, watch: i32) {
         let key = self.table.lock().watched.remove(&watch);
         if let Some(key) = key {

@@ -179,6 +179,18 @@ impl Reactor {
         self.sessions.lock().remove(&session.number);
     }
 
+    /// Gives up what is left, once the thread has ended.
+    pub(crate) fn give_up(&self) {
+        let blocked = core::mem::take(&mut *self.blocked.lock());
+        for blocked in blocked.into_values() {
+            blocked.abandon();
+        }
+        let ready = core::mem::take(&mut *self.ready.lock());
+        drop(ready);
+        let sessions = core::mem::take(&mut *self.sessions.lock());
+        drop(sessions);
+    }
+
     pub(crate) fn stop(&self) {
         self.stop.store(true, Ordering::SeqCst);
         self.look_again();

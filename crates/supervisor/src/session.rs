@@ -52,6 +52,8 @@ pub(crate) struct Life {
     status: OnceLock<ExitStatus>,
     /// The guard has ended, so everybody has.
     empty: AtomicBool,
+    /// It was killed, and some may be left.
+    orphaned: AtomicBool,
     changed: WaitQueue,
 }
 
@@ -97,8 +99,15 @@ impl Life {
         self.changed.wake_all();
     }
 
+    pub(crate) fn is_orphaned(&self) -> bool {
+        self.orphaned.load(Ordering::SeqCst)
+    }
+
     pub(crate) fn is_over(&self) {
-        // Killed together with its guard.
+        // Without a word of its end the guard was killed, and the program with it.
+        if self.pid.get().is_some() && self.status.get().is_none() {
+            self.orphaned.store(true, Ordering::SeqCst);
+        }
         let _ = self.status.set(ExitStatus::from_raw(libc::SIGKILL));
         self.empty.store(true, Ordering::SeqCst);
         self.changed.wake_all();

@@ -22,7 +22,8 @@ pub enum When {
     /// another descriptor, which is `AT_EMPTY_PATH` in argument `.0`. With `--trap-all`
     /// always.
     PathOrRange(u8),
-    /// The first argument is in the range, and the second one of these commands.
+    /// The first argument is in the range, with `--trap-all` any, and the second is a
+    /// command that copies a descriptor or is about its flags.
     Fcntl,
     /// There are descriptors to poll.
     Poll,

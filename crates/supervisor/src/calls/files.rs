@@ -227,10 +227,32 @@ fn read_to(task: &Task, object: &Arc<Object>, parts: &[(u64, u64)], at: Option<i
             };
             device_call(task, object, call)
         }
-        Content::Attribute(attribute) => read_attribute(task, attribute, parts, at).into(),
+        Content::Attribute(_) => attribute_call(task, object, parts, at, read_attribute),
         Content::Path(_) => Answer::Error(Errno::EBADF),
         Content::Uevents(_) => Answer::Continue,
     }
+}
+
+type AttributeCall = fn(&Task, &AttributeFile, &[(u64, u64)], Option<i64>) -> Result<i64>;
+
+/// Carries a call on an attribute out where it may sleep.
+fn attribute_call(
+    task: &Task,
+    object: &Arc<Object>,
+    parts: &[(u64, u64)],
+    at: Option<i64>,
+    call: AttributeCall,
+) -> Answer {
+    let (object, parts, caller) = (Arc::clone(object), parts.to_vec(), task.clone());
+    task.session.shared.workers.run(move || {
+        let system = caller.session.shared.host.system();
+        let result = system.guard(None, "attribute", || match &object.content {
+            Content::Attribute(file) => call(&caller, file, &parts, at),
+            _ => Err(Errno::EBADF),
+        });
+        caller.answer(result.unwrap_or(Err(Errno::EIO)).into());
+    });
+    Answer::Given
 }
 
 fn read_attribute(
@@ -277,7 +299,7 @@ fn write_from(task: &Task, object: &Arc<Object>, parts: &[(u64, u64)], at: Optio
             };
             device_call(task, object, call)
         }
-        Content::Attribute(attribute) => write_attribute(task, attribute, parts, at).into(),
+        Content::Attribute(_) => attribute_call(task, object, parts, at, write_attribute),
         Content::Path(_) => Answer::Error(Errno::EBADF),
         Content::Uevents(_) => Answer::Continue,
     }

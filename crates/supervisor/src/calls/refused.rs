@@ -11,9 +11,6 @@ use crate::notice::What;
 use crate::paths::{FDCWD, Named};
 use crate::task::{Answer, Task};
 
-/// `ENOEXEC`
-const ENOEXEC: i32 = 8;
-
 /// The file of the program that calls.
 pub(super) fn program_of(task: &Task) -> String {
     let link = std::fs::read_link(format!("/proc/{}/exe", task.tid()));
@@ -65,7 +62,8 @@ pub(super) fn exec(task: &Task, directory: i32, path: u64, flags: i32) -> Answer
         Ok(_) if head[4] == 2 && u16::from_le_bytes([head[18], head[19]]) == 62 => Answer::Continue,
         Ok(_) => {
             task.session.notice(task, What::OtherArchitecture(name));
-            Answer::Error(Errno::from_code(ENOEXEC))
+            // Not ENOEXEC: execvp would give the file to a shell.
+            Answer::Error(Errno::EPERM)
         }
         // It could be run, and would then be closed to us.
         Err(_) if there.mode() & 0o111 != 0 => {

@@ -1,0 +1,361 @@
+/* What tests ask of an unmodified program. Each subcommand prints lines and ends.
+ * A line on its input says when to go on; alarm() is the bound of every wait. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/inotify.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/select.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/time.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <linux/netlink.h>
+#include <time.h>
+#include <unistd.h>
+
+#define ANSWER 0x5600 /* gives 42 */
+#define TAKE 0x5601   /* takes a number, waiting for one */
+#define CHILD 0x5602  /* a descriptor of its own */
+
+static const char *NODE = "/dev/gadget";
+
+static const char *name(int r) {
+    static char text[64];
+    if (r >= 0) snprintf(text, sizeof text, "%d", r);
+    else snprintf(text, sizeof text, "%s", strerrorname_np(errno) ? strerrorname_np(errno) : "?");
+    return text;
+}
+static void say(const char *what, int r) { printf("%s %s\n", what, name(r)); fflush(stdout); }
+static void next(void) { char line[8]; if (!fgets(line, sizeof line, stdin)) exit(9); }
+static int node(int flags) { int fd = open(NODE, flags); if (fd < 0) { say("open", fd); exit(2); } return fd; }
+static void handler(int s) { (void)s; }
+static volatile sig_atomic_t handled;
+static void counted(int s) { (void)s; handled++; }
+static void on(int sig, void (*f)(int), int flags) {
+    struct sigaction a = { .sa_handler = f, .sa_flags = flags };
+    sigaction(sig, &a, NULL);
+}
+
+static void send_fd(int s, int fd) {
+    char c = 0; struct iovec v = { &c, 1 };
+    union { char b[CMSG_SPACE(sizeof(int))]; struct cmsghdr h; } u;
+    struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1, .msg_control = u.b, .msg_controllen = sizeof u.b };
+    struct cmsghdr *h = CMSG_FIRSTHDR(&m);
+    h->cmsg_level = SOL_SOCKET; h->cmsg_type = SCM_RIGHTS; h->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(h), &fd, sizeof fd);
+    sendmsg(s, &m, 0);
+}
+static int recv_fd(int s) {
+    char c; struct iovec v = { &c, 1 };
+    union { char b[CMSG_SPACE(sizeof(int))]; struct cmsghdr h; } u;
+    struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1, .msg_control = u.b, .msg_controllen = sizeof u.b };
+    if (recvmsg(s, &m, 0) <= 0) return -1;
+    int fd; memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&m)), sizeof fd);
+    return fd;
+}
+
+static int calls(void) {
+    int fd = node(O_RDWR);
+    struct stat st; int r = fstat(fd, &st);
+    printf("fstat %s %o %u:%u nlink %u\n", name(r), st.st_mode, major(st.st_rdev), minor(st.st_rdev), (unsigned)st.st_nlink);
+    r = stat(NODE, &st);
+    printf("stat %s %o %u:%u\n", name(r), st.st_mode, major(st.st_rdev), minor(st.st_rdev));
+    printf("reserved %d\n", fd >= 48);
+    printf("getfl %#x\n", fcntl(fd, F_GETFL));
+    int v = 0; r = ioctl(fd, ANSWER, &v); printf("ioctl %s %d\n", name(r), v);
+    say("ioctl null", ioctl(fd, ANSWER, NULL));
+    say("ioctl unknown", ioctl(fd, 0x56ff, &v));
+    say("write", write(fd, "abc", 3));
+    char b[8]; struct iovec parts[2] = { { b, 2 }, { b + 2, 4 } };
+    say("readv", readv(fd, parts, 2));
+    say("read", read(fd, b, 8));
+    say("setfl", fcntl(fd, F_SETFL, O_NONBLOCK));
+    say("read nothing", read(fd, b, 8));
+    char *volatile null = NULL; say("read null", (write(fd, "z", 1), read(fd, null, 1)));
+    say("lseek", lseek(fd, 0, SEEK_CUR));
+    say("ftruncate", ftruncate(fd, 0));
+    int d = dup(fd), e = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    printf("dups reserved %d %d cloexec %d\n", d >= 48, e >= 48, fcntl(e, F_GETFD));
+    v = 0; r = ioctl(d, ANSWER, &v); printf("dup ioctl %s %d\n", name(r), v);
+    char path[64], link[64]; snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    r = readlink(path, link, sizeof link - 1); link[r > 0 ? r : 0] = 0; printf("readlink %s\n", link);
+    say("reopen", open(path, O_RDONLY) < 0 ? -1 : 0);
+    say("child", ioctl(fd, CHILD, &v));
+    printf("child reserved %d\n", v >= 48);
+    say("child ioctl", ioctl(v, ANSWER, &r));
+    say("access rw", access(NODE, R_OK | W_OK));
+    say("access x", access(NODE, X_OK));
+    say("opendir", open(NODE, O_RDONLY | O_DIRECTORY));
+    say("excl", open(NODE, O_CREAT | O_EXCL | O_RDWR, 0600));
+    say("nothing", open("/dev/nothing", O_RDONLY));
+    char *m = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 8192);
+    if (m == MAP_FAILED) say("mmap", -1); else { printf("mmap %.5s\n", m); memcpy(m, "given", 5); }
+    say("mmap bad", mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 4096 * 99) == MAP_FAILED ? -1 : 0);
+    return 0;
+}
+
+static int below(void) {
+    int fd = node(O_RDWR), low = dup2(fd, 20), v = 0;
+    close(fd);
+    struct stat st; int r = fstat(low, &st);
+    printf("fstat %s %s\n", name(r), S_ISCHR(st.st_mode) ? "chr" : "regular");
+    r = ioctl(low, ANSWER, &v); printf("ioctl %s %d\n", name(r), v);
+    struct pollfd p = { low, POLLIN | POLLOUT, 0 };
+    r = poll(&p, 1, 0); printf("poll %s %#x\n", name(r), p.revents);
+    fcntl(low, F_SETFL, O_NONBLOCK);
+    char b; say("read", read(low, &b, 1));
+    return 0;
+}
+
+static int hold(const char *how) {
+    int fd = node(O_RDWR), pair[2]; char *m = NULL; pid_t child = 0; char c;
+    int gate[2]; if (pipe(gate)) return 1;
+    if (!strcmp(how, "dup")) { int d = dup(fd); close(fd); puts("held"); fflush(stdout); next(); close(d); }
+    else if (!strcmp(how, "fork") || !strcmp(how, "kill")) {
+        if (!(child = fork())) { close(gate[1]); (void)!read(gate[0], &c, 1); pause(); _exit(0); }
+        close(fd); puts("held"); fflush(stdout); next();
+        kill(child, SIGKILL); waitpid(child, NULL, 0);
+    } else if (!strcmp(how, "exec")) {
+        if (!(child = fork())) { execlp("sleep", "sleep", "60", NULL); _exit(1); }
+        close(fd); puts("held"); fflush(stdout); next();
+        kill(child, SIGKILL); waitpid(child, NULL, 0);
+    } else if (!strcmp(how, "cloexec")) {
+        fcntl(fd, F_SETFD, FD_CLOEXEC);
+        if (!(child = fork())) { close(gate[1]); (void)!read(gate[0], &c, 1); execlp("sleep", "sleep", "60", NULL); _exit(1); }
+        close(fd); puts("held"); fflush(stdout); next();
+        close(gate[1]);
+        puts("dropped"); fflush(stdout); next();
+        kill(child, SIGKILL); waitpid(child, NULL, 0);
+        return 0;
+    } else if (!strcmp(how, "socket")) {
+        socketpair(AF_UNIX, SOCK_STREAM, 0, pair); send_fd(pair[0], fd); close(fd);
+        puts("held"); fflush(stdout); next(); close(pair[0]); close(pair[1]);
+    } else if (!strcmp(how, "passed")) {
+        socketpair(AF_UNIX, SOCK_STREAM, 0, pair);
+        if (!(child = fork())) { close(fd); int got = recv_fd(pair[1]), v = 0; ioctl(got, ANSWER, &v); printf("passed %d\n", v); fflush(stdout); pause(); _exit(0); }
+        send_fd(pair[0], fd); close(fd); close(pair[0]); close(pair[1]);
+        next(); kill(child, SIGKILL); waitpid(child, NULL, 0);
+    } else if (!strcmp(how, "close_range")) {
+        dup(fd); puts("held"); fflush(stdout); next(); close_range(40, ~0U, 0);
+    } else if (!strcmp(how, "mmap")) {
+        m = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0); close(fd);
+        if (m == MAP_FAILED) { say("mmap", -1); return 1; }
+        puts("held"); fflush(stdout); next(); munmap(m, 4096);
+    }
+    puts("dropped"); fflush(stdout); next();
+    return 0;
+}
+
+static void *waiter(void *how) {
+    int fd = node(O_RDWR), v; char b; const char *h = how; int r = -1; unsigned mask = 0;
+    int other[2]; if (pipe(other)) return NULL;
+    if (!strcmp(h, "ioctl")) r = ioctl(fd, TAKE, &v);
+    else if (!strcmp(h, "read")) r = read(fd, &b, 1);
+    else if (!strcmp(h, "poll")) { struct pollfd p[2] = { { fd, POLLIN | POLLPRI, 0 }, { other[0], POLLIN, 0 } }; r = poll(p, 2, -1); mask = p[0].revents; }
+    else if (!strcmp(h, "select")) { fd_set in, ex; FD_ZERO(&in); FD_ZERO(&ex); FD_SET(fd, &in); FD_SET(fd, &ex); FD_SET(other[0], &in); r = select(fd + 1, &in, NULL, &ex, NULL); mask = FD_ISSET(fd, &in) | FD_ISSET(fd, &ex) << 1; }
+    else if (!strcmp(h, "epoll")) { int ep = epoll_create1(0); struct epoll_event e = { EPOLLIN | EPOLLPRI, { .u64 = 0x1122334455667788 } }, out = { 0 }; epoll_ctl(ep, EPOLL_CTL_ADD, fd, &e); r = epoll_wait(ep, &out, 1, -1); mask = out.events; if (out.data.u64 != 0x1122334455667788) mask = ~0U; }
+    int saved = errno; static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    pthread_mutex_lock(&lock); errno = saved; printf("%s %s %#x\n", h, name(r), mask); fflush(stdout); pthread_mutex_unlock(&lock);
+    return NULL;
+}
+static int blocked(void) {
+    static const char *hows[] = { "ioctl", "read", "poll", "select", "epoll" };
+    pthread_t t[5]; for (int i = 0; i < 5; i++) pthread_create(&t[i], NULL, waiter, (void *)hows[i]);
+    for (int i = 0; i < 5; i++) pthread_join(t[i], NULL);
+    return 0;
+}
+
+static int events(void) {
+    int fd = node(O_RDWR | O_NONBLOCK), ep = epoll_create1(0); char b;
+    struct epoll_event e = { EPOLLIN | EPOLLOUT | EPOLLPRI, { .u64 = 7 } }, out[4];
+    say("add", epoll_ctl(ep, EPOLL_CTL_ADD, fd, &e));
+    say("twice", epoll_ctl(ep, EPOLL_CTL_ADD, fd, &e));
+    for (;;) {
+        char line[16]; if (!fgets(line, sizeof line, stdin) || line[0] == 'q') break;
+        if (line[0] == 'r') { (void)!read(fd, &b, 1); }
+        if (line[0] == 'm') { e.events = EPOLLIN; say("mod", epoll_ctl(ep, EPOLL_CTL_MOD, fd, &e)); }
+        if (line[0] == 'd') { say("del", epoll_ctl(ep, EPOLL_CTL_DEL, fd, NULL)); say("del", epoll_ctl(ep, EPOLL_CTL_DEL, fd, NULL)); continue; }
+        int n = epoll_wait(ep, out, 4, line[0] == 'w' ? 5000 : 0); unsigned mask = 0;
+        for (int i = 0; i < n; i++) mask |= out[i].events;
+        printf("events %#x\n", mask); fflush(stdout);
+    }
+    return 0;
+}
+
+static int signals(const char *how) {
+    int fd = node(O_RDWR), v = -1; char b;
+    int restart = strstr(how, "restart") ? SA_RESTART : 0;
+    on(SIGUSR1, strstr(how, "ignore") ? SIG_IGN : counted, restart);
+    puts("ready"); fflush(stdout);
+    int r;
+    if (strstr(how, "poll")) { struct pollfd p = { fd, POLLIN, 0 }; r = poll(&p, 1, 10000); }
+    else if (strstr(how, "ioctl")) r = ioctl(fd, TAKE, &v);
+    else r = read(fd, &b, 1);
+    printf("%s %s handled %d\n", how, name(r), (int)handled);
+    return 0;
+}
+
+static void *taker(void *a) {
+    int fd = *(int *)a, v; long bad = 0;
+    for (int i = 0; i < 400; i++) { int r = ioctl(fd, TAKE, &v); if (r < 0 && errno != EINTR) { if (errno > 500) bad += 1000; else break; } }
+    return (void *)bad;
+}
+static int threads(void) { /* process-directed signals at two waiting threads: no errno 512 */
+    int fd = node(O_RDWR); on(SIGUSR1, counted, 0);
+    pthread_t t[2]; void *r[2]; sigset_t s; sigemptyset(&s); sigaddset(&s, SIGUSR1);
+    for (int i = 0; i < 2; i++) pthread_create(&t[i], NULL, taker, &fd);
+    pthread_sigmask(SIG_BLOCK, &s, NULL);
+    puts("ready"); fflush(stdout);
+    for (int i = 0; i < 2; i++) pthread_join(t[i], &r[i]);
+    printf("leaked %ld handled %s\n", (long)r[0] + (long)r[1], handled > 0 ? "yes" : "no");
+    return 0;
+}
+
+static int storm(int count) {
+    int fd = node(O_RDWR), v, expected = 0; long interrupted = 0;
+    on(SIGALRM, handler, 0);
+    struct itimerval t = { { 0, 200 }, { 0, 200 } }; setitimer(ITIMER_REAL, &t, NULL);
+    while (expected < count) {
+        int r = ioctl(fd, TAKE, &v);
+        if (r < 0) { if (errno == EINTR) { interrupted++; continue; } say("storm", r); return 1; }
+        if (v != (expected & 0xff)) { printf("lost: got %d, wanted %d\n", v, expected & 0xff); return 1; }
+        expected++;
+    }
+    memset(&t, 0, sizeof t); setitimer(ITIMER_REAL, &t, NULL);
+    printf("storm %d in order, interrupted %s\n", expected, interrupted ? "yes" : "no");
+    return 0;
+}
+
+static int watch(void) {
+    int i = inotify_init1(0), w = inotify_add_watch(i, "/dev", IN_CREATE | IN_ATTRIB | IN_DELETE);
+    say("watch", w); char b[4096] __attribute__((aligned(8)));
+    for (int seen = 0; seen < 3;) {
+        ssize_t n = read(i, b, sizeof b);
+        for (char *p = b; p < b + n;) { struct inotify_event *e = (void *)p; p += sizeof *e + e->len;
+            if (!strncmp(e->name, "misc-", 5)) { printf("%s%s %s\n", e->mask & IN_CREATE ? "create" : e->mask & IN_DELETE ? "delete" : "attrib", "", e->name); seen++; } }
+        fflush(stdout);
+    }
+    return 0;
+}
+
+static int uevents(int group) {
+    int s = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_KOBJECT_UEVENT), yes = 1;
+    struct sockaddr_nl a = { .nl_family = AF_NETLINK, .nl_groups = group }, from, own; socklen_t n = sizeof own;
+    say("bind", bind(s, (void *)&a, sizeof a)); setsockopt(s, SOL_SOCKET, SO_PASSCRED, &yes, sizeof yes);
+    say("name", getsockname(s, (void *)&own, &n)); printf("own groups %u pid %d\n", own.nl_groups, own.nl_pid == (unsigned)getpid());
+    puts("ready"); fflush(stdout);
+    for (int i = 0; i < 2; i++) {
+        char b[8192]; struct iovec v = { b, sizeof b }; union { char b[CMSG_SPACE(sizeof(struct ucred))]; struct cmsghdr h; } u;
+        struct msghdr m = { &from, sizeof from, &v, 1, u.b, sizeof u.b, 0 };
+        ssize_t r = recvmsg(s, &m, 0); if (r < 0) { say("recvmsg", r); return 1; }
+        struct cmsghdr *h = CMSG_FIRSTHDR(&m); struct ucred c; if (h) memcpy(&c, CMSG_DATA(h), sizeof c);
+        printf("%.*s groups %u uid %d\n", 6, b, from.nl_groups, h ? (int)c.uid : -1); fflush(stdout);
+    }
+    return 0;
+}
+
+static int refused(void) {
+    say("io_uring", syscall(SYS_io_uring_setup, 8, NULL));
+    say("mount", mount("none", "/sys", "tmpfs", 0, ""));
+    say("umount", umount2("/dev", 0));
+    say("mknod", mknod("/tmp/lastfd-no-node", S_IFCHR | 0600, makedev(81, 0)));
+    say("module", syscall(SYS_delete_module, "no_such_module", 0));
+    say("mkdir", mkdir("/sys/class/mine", 0755));
+    say("unlink", unlink(NODE));
+    say("chmod", chmod("/sys/class", 0));
+    say("create", open("/dev/mine", O_CREAT | O_WRONLY, 0600));
+    say("write sys", open("/sys/power/state", O_WRONLY) < 0 ? -1 : 0);
+    say("rename", rename("/sys/class", "/tmp/class"));
+    int f = open("/dev/null", O_WRONLY); say("null", write(f, "x", 1));
+    return 0;
+}
+
+static int ppoll_mask(void) { /* a limit: the mask's signal does not end the wait */
+    int fd = node(O_RDWR); sigset_t block, none; sigemptyset(&none); sigemptyset(&block); sigaddset(&block, SIGUSR1);
+    on(SIGUSR1, counted, 0); sigprocmask(SIG_BLOCK, &block, NULL); raise(SIGUSR1);
+    struct pollfd p = { fd, POLLIN, 0 }; struct timespec t = { 0, 100000000 };
+    int r = ppoll(&p, 1, &t, &none); printf("ppoll %s handled %d\n", name(r), (int)handled);
+    return 0;
+}
+static int chdir_in(void) {
+    say("chdir", chdir("/sys/class/misc"));
+    int d = open("/sys/class/misc", O_RDONLY | O_DIRECTORY);
+    say("fchdir", fchdir(d)); struct stat st; say("relative", stat("gadget", &st));
+    return 0;
+}
+static int in_and_pri(void) {
+    int fd = node(O_RDWR | O_NONBLOCK), ep = epoll_create1(0);
+    struct epoll_event e = { EPOLLIN | EPOLLPRI, { .u64 = 7 } }, out[4]; epoll_ctl(ep, EPOLL_CTL_ADD, fd, &e);
+    struct pollfd p = { fd, POLLIN | POLLPRI, 0 }; poll(&p, 1, 0);
+    printf("poll %#x epoll %d\n", p.revents, epoll_wait(ep, out, 4, 0));
+    return 0;
+}
+static int forever(void) { int fd = node(O_RDWR); if (!fork()) { alarm(20); for (;;) pause(); } printf("%d\n", getpid()); fflush(stdout); char b; read(fd, &b, 1); return 0; }
+static int spin(void) { /* 8 threads that open, ask, fork and close */
+    int bad = 0;
+    for (int i = 0; i < 50; i++) {
+        int fd = open(NODE, O_RDWR), v = 0; if (fd < 0) { if (errno != ENOENT && errno != ENODEV) bad++; continue; }
+        if (ioctl(fd, ANSWER, &v) < 0 ? errno != ENODEV : v != 42) bad++;
+        if (i % 10 == 0) { pid_t c = fork(); if (!c) _exit(ioctl(fd, ANSWER, &v) == 0 && v == 42 ? 0 : errno == ENODEV ? 0 : 1); int s; waitpid(c, &s, 0); if (s) bad++; }
+        close(fd);
+    }
+    return bad;
+}
+static void *spinner(void *a) { (void)a; return (void *)(long)spin(); }
+static int many(void) {
+    long bad = 0; pthread_t t[8]; void *r;
+    for (int i = 0; i < 8; i++) pthread_create(&t[i], NULL, spinner, NULL);
+    for (int i = 0; i < 8; i++) { pthread_join(t[i], &r); bad += (long)r; }
+    printf("wrong %ld\n", bad); return 0;
+}
+static int speed(int n) {
+    int fd = node(O_RDWR), v; struct timespec a, b; struct stat st;
+    #define US(x) ((b.tv_sec - a.tv_sec) * 1e6 + (b.tv_nsec - a.tv_nsec) / 1e3) / (x)
+    clock_gettime(CLOCK_MONOTONIC, &a); for (int i = 0; i < n; i++) ioctl(fd, ANSWER, &v); clock_gettime(CLOCK_MONOTONIC, &b); printf("ioctl %.2f\n", US(n));
+    clock_gettime(CLOCK_MONOTONIC, &a); for (int i = 0; i < n; i++) stat("/etc/passwd", &st); clock_gettime(CLOCK_MONOTONIC, &b); printf("stat %.2f\n", US(n));
+    clock_gettime(CLOCK_MONOTONIC, &a); for (int i = 0; i < n; i++) close(open("/etc/passwd", O_RDONLY)); clock_gettime(CLOCK_MONOTONIC, &b); printf("open %.2f\n", US(n));
+    clock_gettime(CLOCK_MONOTONIC, &a); for (int i = 0; i < n; i++) fcntl(fd, 1033 /* F_ADD_SEALS: not trapped */, 0); clock_gettime(CLOCK_MONOTONIC, &b); printf("native %.2f\n", US(n));
+    clock_gettime(CLOCK_MONOTONIC, &a); for (int i = 0; i < n; i++) readv(900, NULL, 0); clock_gettime(CLOCK_MONOTONIC, &b); printf("trap %.2f\n", US(n));
+    int s[2]; socketpair(AF_UNIX, SOCK_SEQPACKET, 0, s); char c[64];
+    if (!fork()) { close(s[0]); for (;;) { if (read(s[1], c, 64) <= 0 || write(s[1], c, 64) <= 0) _exit(0); } }
+    close(s[1]);
+    clock_gettime(CLOCK_MONOTONIC, &a); for (int i = 0; i < n; i++) { (void)!write(s[0], c, 64); (void)!read(s[0], c, 64); } clock_gettime(CLOCK_MONOTONIC, &b); printf("pingpong %.2f\n", US(n));
+    return 0;
+}
+
+int main(int argc, char **argv) {
+    const char *what = argc > 1 ? argv[1] : "", *how = argc > 2 ? argv[2] : "";
+    signal(SIGPIPE, SIG_IGN);
+    if (strcmp(what, "storm")) alarm(30);
+    if (!strcmp(what, "calls")) return calls();
+    if (!strcmp(what, "below")) return below();
+    if (!strcmp(what, "hold")) return hold(how);
+    if (!strcmp(what, "blocked")) return blocked();
+    if (!strcmp(what, "events")) return events();
+    if (!strcmp(what, "signals")) return signals(how);
+    if (!strcmp(what, "threads")) return threads();
+    if (!strcmp(what, "storm")) return storm(atoi(how));
+    if (!strcmp(what, "watch")) return watch();
+    if (!strcmp(what, "uevents")) return uevents(atoi(how));
+    if (!strcmp(what, "refused")) return refused();
+    if (!strcmp(what, "ppoll")) return ppoll_mask();
+    if (!strcmp(what, "chdir")) return chdir_in();
+    if (!strcmp(what, "inpri")) return in_and_pri();
+    if (!strcmp(what, "forever")) return forever();
+    if (!strcmp(what, "many")) return many();
+    if (!strcmp(what, "speed")) return speed(atoi(how));
+    return 64;
+}
