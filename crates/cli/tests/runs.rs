@@ -270,3 +270,54 @@ fn replay_prints_the_trace_of_a_file_and_of_a_name() {
     );
     assert_ne!(replay(&["a1"]), replay(&["--rules", "linux-pre-6.6", "a1"]));
 }
+
+#[test]
+fn a_run_that_is_killed_takes_its_program_and_all_that_it_started_along() {
+    let mut run = lastfd()
+        .args(["run", "--device", "camera", "--"])
+        .args(["sh", "-c", "sleep 60 & echo $$; echo $!; exec sleep 60"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(run.stdout.take().unwrap()).lines();
+    let pids: Vec<String> = (0..2).map(|_| lines.next().unwrap().unwrap()).collect();
+    signal(&run, "KILL");
+    run.wait().unwrap();
+    // Their output is at its end when nobody is left who could write to it.
+    assert!(lines.next().is_none());
+    for pid in pids {
+        let state = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let state = state.rsplit(") ").next().unwrap_or_default();
+        assert!(
+            matches!(state.chars().next(), None | Some('Z' | 'X')),
+            "{state}"
+        );
+    }
+    // The next one starts clean.
+    let output = run_program(&["true"]);
+    assert_eq!(output.status.code(), Some(0));
+}
+
+fn run_program(program: &[&str]) -> Output {
+    let mut args = vec!["--device", "camera", "--"];
+    args.extend(program);
+    run(&args)
+}
+
+#[test]
+fn a_program_sees_the_device_and_no_other_of_its_class() {
+    let script = "cat /sys/class/video4linux/video0/name; ls /sys/class/video4linux; ls -d /dev/video* /dev/media* /dev/dri 2>/dev/null; cat < /dev/null";
+    let output = run_program(&["sh", "-c", script]);
+    let said = text(&output.stdout);
+    let mut lines = said.lines();
+    assert!(
+        lines.next().is_some_and(|name| name.contains("camera")),
+        "{said}"
+    );
+    assert_eq!(
+        lines.collect::<Vec<_>>(),
+        ["video0", "/dev/video0"],
+        "{said}"
+    );
+}
