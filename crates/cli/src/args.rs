@@ -55,9 +55,14 @@ Exit status: the program's, or 128 and its signal's number; 70 if a driver broke
 rule; 64 for wrong usage; 126 and 127 if the program cannot be run or is not there. Without a
 program 1 if the client or the schedule did not come to its end.
 
+With --fail-nth nothing is logged, and what the client makes of the failure does not count: what
+counts is that no driver breaks a rule and nothing is left behind. Without a program time is
+simulated then.
+
 Examples:
   lastfd run
   lastfd run --unplug iio-adc@blocked:read --report run.svg
+  lastfd run --device display --fail-nth all
   lastfd run --device iio-adc:rate=100 --device iio-adc --unplug iio-adc2@read:5
   lastfd run --device camera --unplug camera@ioctl:VIDIOC_DQBUF:30 -- v4l2-ctl --stream-mmap
   lastfd run --device iio-adc --unplug iio-adc@300ms -- iio_readdev -u {uri} -b 16 lastfd-adc";
@@ -152,6 +157,9 @@ pub(crate) struct RunArgs {
     /// Log every event, also references, matches and each of many calls
     #[arg(long, short)]
     pub(crate) verbose: bool,
+
+    #[command(flatten)]
+    pub(crate) debug: DebugArgs,
 
     /// Show the program no nodes: it reaches IIO devices through the iiod alone
     #[arg(long)]

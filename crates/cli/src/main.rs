@@ -8,6 +8,7 @@
 mod args;
 mod device_arg;
 mod devices;
+mod fail_nth;
 mod failure;
 mod iiod;
 mod kunit;

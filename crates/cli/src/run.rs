@@ -12,6 +12,7 @@ use lastfd::{Bench, Builder, Ending, Keep, Manner, Report, Verdict, find_program
 
 use crate::args::RunArgs;
 use crate::device_arg::{DEFAULT, names, plug_all};
+use crate::fail_nth;
 use crate::failure::{DRIVER, Failure};
 use crate::log::{BAD, GOOD, LiveLog, Out};
 use crate::removal_arg::RemovalArg;
@@ -30,6 +31,10 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     }
     let signals = Signals::catch()?;
     let with_program = !args.program.is_empty();
+    if let Some(which) = args.debug.fail_nth {
+        let status = fail_nth::run(args, which, &signals, &mut out(with_program))?;
+        return Ok(ExitCode::from(status));
+    }
     let log = Arc::new(LiveLog::new(out(with_program), args.verbose));
     let builder = Bench::builder().listener(log);
     let status = conduct(args, builder, &signals, &mut out(with_program))?;
@@ -43,35 +48,9 @@ fn conduct(
     signals: &Signals,
     out: &mut Out,
 ) -> Result<u8, Failure> {
-    let mut devices = args.devices.clone();
-    if devices.is_empty() {
-        devices.extend(DEFAULT.parse::<Spec>());
-    }
-    let removals = planned(&args.unplug, &args.unbind);
-    let names = names(&devices);
-    for (removal, manner) in &removals {
-        check_name(removal, *manner, &names)?;
-    }
-    let bench = builder
-        .rules(args.rules)
-        .iiod_unplug(args.iiod_unplug)
-        .sanitizer(!args.no_sanitizer)
-        .keep(match args.report {
-            Some(_) => Keep::All,
-            None => Keep::Verdict,
-        })
-        .build();
-    plug_all(&bench, &devices)?;
-    for (removal, manner) in removals {
-        if let Some(target) = bench.find(&removal.name) {
-            bench
-                .remove_when(&target, manner, removal.when)
-                .map_err(|source| Failure::System {
-                    doing: "start the task that unplugs",
-                    source,
-                })?;
-        }
-    }
+    let plan = Plan::of(args)?;
+    let bench = set_up(args, builder.debug(args.debug.options()));
+    plan.begin(&bench)?;
     let ending = use_them(&bench, args, signals)?;
     let report = bench.finish();
     print(out, report.verdict());
@@ -82,8 +61,63 @@ fn conduct(
     Ok(status(&report, &ending, with_program, signals))
 }
 
+/// What is plugged in, and when it goes.
+pub(crate) struct Plan {
+    devices: Vec<Spec>,
+    removals: Vec<(RemovalArg, Manner)>,
+}
+
+impl Plan {
+    /// As asked for, if that can be.
+    pub(crate) fn of(args: &RunArgs) -> Result<Plan, Failure> {
+        let mut devices = args.devices.clone();
+        if devices.is_empty() {
+            devices.extend(DEFAULT.parse::<Spec>());
+        }
+        let removals = planned(&args.unplug, &args.unbind);
+        let names = names(&devices);
+        for (removal, manner) in &removals {
+            check_name(removal, *manner, &names)?;
+        }
+        Ok(Plan { devices, removals })
+    }
+
+    /// Plugs in, and starts the tasks that take away.
+    pub(crate) fn begin(&self, bench: &Bench) -> Result<(), Failure> {
+        plug_all(bench, &self.devices)?;
+        for (removal, manner) in &self.removals {
+            if let Some(target) = bench.find(&removal.name) {
+                bench
+                    .remove_when(&target, *manner, removal.when.clone())
+                    .map_err(|source| Failure::System {
+                        doing: "start the task that unplugs",
+                        source,
+                    })?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The bench, with what is said of it on the command line.
+pub(crate) fn set_up(args: &RunArgs, builder: Builder) -> Bench {
+    builder
+        .rules(args.rules)
+        .iiod_unplug(args.iiod_unplug)
+        .sanitizer(!args.no_sanitizer)
+        .keep(match args.report {
+            Some(_) => Keep::All,
+            None => Keep::Verdict,
+        })
+        .build()
+}
+
 /// By the program, or by the built-in client.
-fn use_them(bench: &Bench, args: &RunArgs, signals: &Signals) -> Result<Ending, Failure> {
+pub(crate) fn use_them(
+    bench: &Bench,
+    args: &RunArgs,
+    signals: &Signals,
+) -> Result<Ending, Failure> {
     let Some((program, arguments)) = args.program.split_first() else {
         let cancel = Cancel::new();
         signals.cancel(cancel.clone());
@@ -132,7 +166,7 @@ fn out(with_program: bool) -> Out {
     }
 }
 
-fn print(out: &mut Out, verdict: &Verdict) {
+pub(crate) fn print(out: &mut Out, verdict: &Verdict) {
     let text = verdict.to_string();
     let mut lines = vec![String::new()];
     for line in text.lines() {

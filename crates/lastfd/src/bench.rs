@@ -12,7 +12,7 @@ use lastfd_model::raw::{
     platform_device_put,
 };
 use lastfd_model::typed;
-use lastfd_model::{Errno, Event, EventKind, Rules, Snapshot, Subscription, System};
+use lastfd_model::{DebugOptions, Errno, Event, EventKind, Rules, Snapshot, Subscription, System};
 use lastfd_report::{Manner, Report, RunEvent};
 use lastfd_sanitizer::{Finding, Sanitizer};
 use lastfd_sync::{Arc, Clock, Mutex, WaitQueue, wait_event};
@@ -66,6 +66,7 @@ pub enum Keep {
 pub struct Builder {
     rules: Rules,
     clock: Option<Clock>,
+    debug: DebugOptions,
     keep: Keep,
     no_sanitizer: bool,
     listeners: Vec<Listening>,
@@ -93,6 +94,13 @@ impl Builder {
     #[must_use]
     pub fn clock(mut self, clock: Clock) -> Builder {
         self.clock = Some(clock);
+        self
+    }
+
+    /// Debug modes of the System, as kernels have them; none unless told.
+    #[must_use]
+    pub fn debug(mut self, debug: DebugOptions) -> Builder {
+        self.debug = debug;
         self
     }
 
@@ -129,7 +137,10 @@ impl Builder {
     /// Makes the bench.
     pub fn build(self) -> Bench {
         let watched = self.keep != Keep::Nothing;
-        let mut system = System::builder().rules(self.rules).ledger(watched);
+        let mut system = System::builder()
+            .rules(self.rules)
+            .ledger(watched)
+            .debug(self.debug);
         if let Some(clock) = self.clock {
             system = system.clock(clock);
         }
