@@ -72,6 +72,17 @@ Examples:
   lastfd iiod --device iio-adc
   lastfd iiod --device iio-adc --bind 127.0.0.1:0        any free port";
 
+const CTL_EXAMPLES: &str = "\
+NAME is that of `lastfd ctl devices`: the kind, with a number from the second of a kind on.
+EVENT is one of those after the @ of `lastfd run --unplug`: open, close, read:5, blocked:DQBUF.
+
+Exit status: 0 if it was done, 1 if the run refused or there is no such run, 64 for wrong usage.
+
+Examples:
+  lastfd ctl plug camera
+  lastfd ctl wait open && lastfd ctl unplug camera
+  lastfd ctl --run 4711.0 files";
+
 const KUNIT_EXAMPLES: &str = "\
 With --fail-nth a case may fail its expectations and has passed all the same: what counts is
 that it neither panics, hangs nor leaves something behind, and that a kernel would not have
@@ -109,6 +120,8 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Serve devices to clients of libiio until interrupted
     Iiod(IiodArgs),
+    /// Ask a run that is going on, from another terminal
+    Ctl(CtlArgs),
     /// Run the built-in KUnit suites: what is claimed of lifetimes, shown
     Kunit(KunitArgs),
     /// Print the trace of a scenario
@@ -189,6 +202,61 @@ pub(crate) struct IiodArgs {
     /// What is said of a device that has gone
     #[arg(long, value_name = "enodev|linux", default_value_t, value_parser = parse_answers)]
     pub(crate) iiod_unplug: UnplugAnswers,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = CTL_EXAMPLES, subcommand_required = true, arg_required_else_help = true)]
+#[command(disable_help_subcommand = true)]
+pub(crate) struct CtlArgs {
+    /// The run to ask, where there are several; `lastfd ctl runs` names them
+    #[arg(long, value_name = "ID", global = true)]
+    pub(crate) run: Option<String>,
+
+    /// Print the answer as it came, a line of JSON
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+
+    #[command(subcommand)]
+    pub(crate) ask: Ask,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Ask {
+    /// Plug hardware in; prints its name
+    Plug {
+        /// What; `lastfd devices` lists kinds and keys
+        #[arg(value_name = "KIND[:KEY=VALUE,...]")]
+        device: Spec,
+    },
+    /// Pull hardware out
+    Unplug {
+        /// The hardware
+        name: String,
+    },
+    /// Have a driver bind to hardware that has none
+    Bind {
+        /// The hardware
+        name: String,
+    },
+    /// Unbind the driver from hardware, which stays
+    Unbind {
+        /// The hardware
+        name: String,
+    },
+    /// List what is plugged in, or was
+    Devices,
+    /// List the open files, and who holds them by which descriptors and mappings
+    Files,
+    /// Wait until an event comes; prints it
+    Wait {
+        /// The event
+        event: String,
+        /// Give up after this many seconds
+        #[arg(long, value_name = "SECONDS")]
+        within: Option<f64>,
+    },
+    /// List the runs that can be asked
+    Runs,
 }
 
 #[derive(Debug, Args)]

@@ -47,6 +47,10 @@ pub(crate) enum Failure {
     NoCase(String),
     #[error(transparent)]
     Filter(#[from] lastfd::kunit::FilterError),
+    #[error(transparent)]
+    Ctl(#[from] lastfd::host::control::ClientError),
+    #[error("'{0}' is no time to wait for: write seconds, such as 2.5")]
+    Within(f64),
     #[error("failed to {doing}: {source}")]
     System {
         doing: &'static str,
@@ -61,6 +65,7 @@ impl Failure {
             | Failure::Report(_)
             | Failure::NoScenario(_)
             | Failure::NoCase(_)
+            | Failure::Within(_)
             | Failure::Filter(_)
             | Failure::ReadScenario { .. }
             | Failure::Scenario(_)
@@ -72,6 +77,7 @@ impl Failure {
             | Failure::Save(_)
             | Failure::Program(_)
             | Failure::Serve(_)
+            | Failure::Ctl(_)
             | Failure::System { .. } => 1,
         }
     }

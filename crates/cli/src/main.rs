@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod ctl;
 mod device_arg;
 mod devices;
 mod fail_nth;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
     let result = match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Iiod(args) => iiod::iiod(args),
+        Command::Ctl(args) => ctl::ctl(args),
         Command::Kunit(args) => kunit::kunit(&args),
         Command::Replay(args) => replay::replay(args),
         Command::Devices => devices::devices(),

@@ -22,6 +22,8 @@ fn help_has_examples() {
     insta::assert_snapshot!("help", said(&["--help"]));
     insta::assert_snapshot!("help_run", said(&["run", "--help"]));
     insta::assert_snapshot!("help_iiod", said(&["iiod", "--help"]));
+    insta::assert_snapshot!("help_ctl", said(&["ctl", "--help"]));
+    insta::assert_snapshot!("help_ctl_wait", said(&["ctl", "wait", "--help"]));
     insta::assert_snapshot!("help_kunit", said(&["kunit", "--help"]));
     insta::assert_snapshot!("help_replay", said(&["replay", "--help"]));
 }

@@ -1,19 +1,35 @@
 //! Who holds which open file, under which numbers, since when.
 //!
-//! The front end tells; the control socket and reports ask.
+//! The kernel keeps these books: a front end gives each open file an inode of its own and
+//! tells which it is; who holds that inode is in `/proc`. So nothing is missed that
+//! happened without a call to us: dup, fork, exec, a descriptor that was passed.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
+use lastfd_model::FileRef;
 use lastfd_sync::{Ktime, Mutex};
 
-/// The processes of a run and what they hold.
+/// The open files of a run, and by which inode programs hold each.
 #[derive(Debug, Default)]
-pub struct Holders(Mutex<Books>);
+pub struct Holders(Mutex<BTreeMap<u64, Opened>>);
 
-#[derive(Debug, Default)]
-struct Books {
-    processes: BTreeMap<u32, String>,
-    holdings: BTreeMap<(u64, u32, Grip), Ktime>,
+/// What was told of an open file.
+#[derive(Clone, Debug)]
+struct Opened {
+    file: FileRef,
+    inode: Inode,
+    pid: u32,
+    since: Ktime,
+}
+
+/// The file that stands for an open file in programs: `st_dev` and `st_ino`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Inode {
+    /// `st_dev`.
+    pub dev: u64,
+    /// `st_ino`.
+    pub ino: u64,
 }
 
 /// How a process holds an open file.
@@ -21,81 +37,154 @@ struct Books {
 pub enum Grip {
     /// A descriptor of this number.
     Descriptor(i32),
-    /// A mapping at this address.
+    /// A mapping from this address on.
     Mapping(u64),
-    /// A call of this thread that is not over.
-    Call(u32),
 }
 
-/// One line of the list: this process holds this open file.
+/// An open file and who holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Holding {
-    /// The open file's number ([`lastfd_model::FileRef::id`]).
-    pub file: u64,
+pub struct Held {
+    /// The open file.
+    pub file: FileRef,
+    /// The process that opened it.
+    pub opener: u32,
+    /// When it was opened, on the System's clock.
+    pub since: Ktime,
+    /// Who holds it now, by process. Nobody, if it is only in flight in a socket or in a
+    /// call that is not over.
+    pub by: Vec<Holder>,
+}
+
+/// A process that holds an open file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
     /// The process.
     pub pid: u32,
-    /// Its command, as far as it was told.
+    /// The name of what it runs (`/proc/PID/comm`).
     pub command: String,
-    /// How it holds it.
-    pub grip: Grip,
-    /// Since when, on the System's clock.
-    pub since: Ktime,
+    /// All that it holds of the file.
+    pub grips: Vec<Grip>,
 }
 
 impl Holders {
-    /// A process came, or runs another program now.
-    pub fn process(&self, pid: u32, command: &str) {
-        self.0.lock().processes.insert(pid, command.to_owned());
-    }
-
-    /// A process ended: it holds nothing any more.
-    pub fn gone(&self, pid: u32) {
-        let mut books = self.0.lock();
-        books.processes.remove(&pid);
-        books.holdings.retain(|(_, holder, _), _| *holder != pid);
-    }
-
-    /// A process holds an open file. Told again, the first time stays.
-    pub fn took(&self, file: u64, pid: u32, grip: Grip, now: Ktime) {
-        self.0
-            .lock()
-            .holdings
-            .entry((file, pid, grip))
-            .or_insert(now);
-    }
-
-    /// A process holds an open file in this way no more.
-    pub fn dropped(&self, file: u64, pid: u32, grip: Grip) {
-        self.0.lock().holdings.remove(&(file, pid, grip));
-    }
-
-    /// Replaces what is known of a process by what it was seen to hold, as after reading
-    /// `/proc/PID/fd`. What was known already keeps its time.
-    pub fn seen(&self, pid: u32, held: &[(u64, Grip)], now: Ktime) {
-        let mut books = self.0.lock();
-        books
-            .holdings
-            .retain(|(file, holder, grip), _| *holder != pid || held.contains(&(*file, *grip)));
-        for &(file, grip) in held {
-            books.holdings.entry((file, pid, grip)).or_insert(now);
-        }
-    }
-
-    /// An open file saw its last close: nobody holds it.
-    pub fn closed(&self, file: u64) {
-        self.0.lock().holdings.retain(|(of, _, _), _| *of != file);
-    }
-
-    /// All holdings, by open file, process and grip.
-    pub fn list(&self) -> Vec<Holding> {
-        let books = self.0.lock();
-        let line = |(&(file, pid, grip), &since): (&(u64, u32, Grip), &Ktime)| Holding {
-            file,
+    /// A program opened a file, which it holds by this inode. The last close, which the
+    /// System tells, takes it off the books.
+    pub fn opened(&self, file: &FileRef, inode: Inode, pid: u32, now: Ktime) {
+        let opened = Opened {
+            file: file.clone(),
+            inode,
             pid,
-            command: books.processes.get(&pid).cloned().unwrap_or_default(),
-            grip,
-            since,
+            since: now,
         };
-        books.holdings.iter().map(line).collect()
+        self.0.lock().insert(file.id, opened);
+    }
+
+    pub(crate) fn closed(&self, file: u64) {
+        self.0.lock().remove(&file);
+    }
+
+    /// All open files with their holders, in the order they were opened.
+    pub fn list(&self) -> Vec<Held> {
+        self.list_in(Path::new("/proc"))
+    }
+
+    fn list_in(&self, proc: &Path) -> Vec<Held> {
+        let opened: Vec<Opened> = self.0.lock().values().cloned().collect();
+        if opened.is_empty() {
+            return Vec::new();
+        }
+        let held = |opened: &Opened| Held {
+            file: opened.file.clone(),
+            opener: opened.pid,
+            since: opened.since,
+            by: Vec::new(),
+        };
+        let mut list: Vec<Held> = opened.iter().map(held).collect();
+        for (pid, directory) in processes(proc) {
+            let mut grips: BTreeMap<usize, Vec<Grip>> = BTreeMap::new();
+            for (inode, grip) in grips_of(&directory) {
+                if let Some(at) = opened.iter().position(|opened| opened.inode == inode) {
+                    grips.entry(at).or_default().push(grip);
+                }
+            }
+            for (at, mut grips) in grips {
+                grips.sort();
+                let command = std::fs::read_to_string(directory.join("comm"));
+                list[at].by.push(Holder {
+                    pid,
+                    command: command.unwrap_or_default().trim_end().to_owned(),
+                    grips,
+                });
+            }
+        }
+        list
+    }
+}
+
+/// The processes there are but this one, which holds what it gives out.
+fn processes(proc: &Path) -> Vec<(u32, PathBuf)> {
+    let entries = std::fs::read_dir(proc).into_iter().flatten().flatten();
+    let pid = |entry: std::fs::DirEntry| {
+        let pid: u32 = entry.file_name().to_str()?.parse().ok()?;
+        (pid != std::process::id()).then(|| (pid, entry.path()))
+    };
+    let mut found: Vec<(u32, PathBuf)> = entries.filter_map(pid).collect();
+    found.sort();
+    found
+}
+
+/// What a process holds, as far as this user may see.
+fn grips_of(process: &Path) -> Vec<(Inode, Grip)> {
+    let entries = std::fs::read_dir(process.join("fd"));
+    let descriptor = |entry: std::fs::DirEntry| {
+        let number = entry.file_name().to_str()?.parse().ok()?;
+        let stat = rustix::fs::stat(entry.path()).ok()?;
+        let inode = Inode {
+            dev: stat.st_dev,
+            ino: stat.st_ino,
+        };
+        Some((inode, Grip::Descriptor(number)))
+    };
+    let descriptors = entries.into_iter().flatten().flatten();
+    let mut found: Vec<(Inode, Grip)> = descriptors.filter_map(descriptor).collect();
+    let maps = std::fs::read_to_string(process.join("maps")).unwrap_or_default();
+    found.extend(maps.lines().filter_map(mapping));
+    found
+}
+
+/// A line of `/proc/PID/maps`: `from-to rwxp offset major:minor inode path`.
+fn mapping(line: &str) -> Option<(Inode, Grip)> {
+    let mut words = line.split_ascii_whitespace();
+    let (from, _) = words.next()?.split_once('-')?;
+    let (major, minor) = words.nth(2)?.split_once(':')?;
+    let hex = |word| u32::from_str_radix(word, 16).ok();
+    let inode = Inode {
+        dev: rustix::fs::makedev(hex(major)?, hex(minor)?),
+        ino: words.next()?.parse().ok()?,
+    };
+    let from = u64::from_str_radix(from, 16).ok()?;
+    (inode.ino != 0).then_some((inode, Grip::Mapping(from)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_maps_tells_inode_and_address() {
+        let line = "7f3a1c000000-7f3a1c021000 rw-s 00000000 00:1d 4242    /memfd:x (deleted)";
+        let inode = Inode {
+            dev: rustix::fs::makedev(0, 0x1d),
+            ino: 4242,
+        };
+        assert_eq!(
+            mapping(line),
+            Some((inode, Grip::Mapping(0x7f3a_1c00_0000)))
+        );
+        assert_eq!(
+            mapping("7ffd0000-7ffd1000 rw-p 00000000 00:00 0  [stack]"),
+            None
+        );
+        assert_eq!(mapping("nonsense"), None);
     }
 }

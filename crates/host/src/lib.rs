@@ -36,6 +36,7 @@
 #![forbid(unsafe_code)]
 
 mod attribute;
+pub mod control;
 mod entry;
 mod holders;
 mod host;
@@ -48,7 +49,7 @@ mod uevents;
 
 pub use attribute::Attribute;
 pub use entry::{Absent, Entry, Filesystem, Foreign, Kind, Reach, Resolved, Stat};
-pub use holders::{Grip, Holders, Holding};
+pub use holders::{Grip, Held, Holder, Holders, Inode};
 pub use host::{Host, Opened, Options};
 pub use udev::Properties;
 pub use uevents::{Group, Sink, Uevents};

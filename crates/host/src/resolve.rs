@@ -3,6 +3,7 @@
 //! Follows `fs/namei.c` (`link_path_walk`, `handle_dots`, `step_into`).
 
 use lastfd_model::Errno;
+use rustix::fs::{AtFlags, CWD, FileType, statat};
 
 use crate::entry::{Absent, Foreign, Reach};
 use crate::place::{Item, Look, Place};
@@ -142,6 +143,13 @@ enum Next {
     Nothing,
 }
 
+/// Why the walk does not go on.
+enum Stop {
+    Absent(Errno),
+    /// What is there is another for each program.
+    Native,
+}
+
 impl Walk<'_> {
     fn run(mut self, path: &[u8], follow_last: bool) -> Walked {
         // What is left to walk, the next name last.
@@ -151,12 +159,14 @@ impl Walk<'_> {
         while let Some(name) = todo.pop() {
             match name.as_slice() {
                 b"." => continue,
-                b".." => {
-                    if self.at.len() > 1 {
-                        self.at.pop();
+                b".." => match self.up() {
+                    Ok(()) => continue,
+                    Err(Stop::Absent(errno)) => return absent(errno),
+                    Err(Stop::Native) => {
+                        todo.push(name);
+                        return self.native_rest(&todo);
                     }
-                    continue;
-                }
+                },
                 _ => {}
             }
             if name.len() > NAME_MAX && self.place().is_some() {
@@ -207,6 +217,40 @@ impl Walk<'_> {
             }
         }
         self.end(must_be_directory)
+    }
+
+    /// handle_dotdot. Out of a directory of the machine only if it is one.
+    fn up(&mut self) -> Result<(), Stop> {
+        if self.at.len() > 1 && self.place().is_none() {
+            if self.at[1].name == b"proc" {
+                return Err(Stop::Native);
+            }
+            let there = statat(CWD, self.path(), AtFlags::SYMLINK_NOFOLLOW)
+                .map_err(|errno| Stop::Absent(Errno::from_code(errno.raw_os_error())))?;
+            match FileType::from_raw_mode(there.st_mode) {
+                FileType::Directory => {}
+                FileType::Symlink => return Err(Stop::Native),
+                _ => return Err(Stop::Absent(Errno::ENOTDIR)),
+            }
+        }
+        if self.at.len() > 1 {
+            self.at.pop();
+        }
+        Ok(())
+    }
+
+    /// The rest of the way is the machine's to walk.
+    fn native_rest(&self, todo: &[Vec<u8>]) -> Walked {
+        let mut path = self.path();
+        for name in todo.iter().rev() {
+            path.push(b'/');
+            path.extend(name);
+        }
+        Walked::Foreign(Foreign {
+            reach: reach(&path),
+            path,
+            native: self.native,
+        })
     }
 
     fn end(self, must_be_directory: bool) -> Walked {

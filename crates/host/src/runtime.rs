@@ -85,6 +85,18 @@ fn private_directory(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// The directories of runs below `base` that are alive, in order.
+pub(crate) fn alive(base: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for directory in directories(base)? {
+        if is_alive(&directory)? {
+            found.push(directory);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
 /// Removes what runs that were killed left behind.
 fn sweep(base: &Path) -> io::Result<()> {
     for directory in directories(base)? {

@@ -40,7 +40,7 @@ pub struct Bench {
     schedule: Schedule,
     #[cfg(feature = "iiod")]
     pub(crate) server: crate::serve::Servers,
-    plugged: Mutex<Vec<Plugged>>,
+    plugged: Arc<Mutex<Vec<Plugged>>>,
     /// Registrations by the driver's name.
     drivers: Mutex<BTreeMap<String, Box<dyn Any + Send>>>,
     system: System,
@@ -163,7 +163,7 @@ impl Builder {
             schedule: Schedule::new(),
             #[cfg(feature = "iiod")]
             server: crate::serve::Servers::new(self.answers),
-            plugged: Mutex::default(),
+            plugged: Arc::default(),
             drivers: Mutex::default(),
             _subscription: watched.then(|| system.subscribe(listener)),
             system,
@@ -268,7 +268,7 @@ impl Bench {
     #[track_caller]
     pub fn plug(&self, hardware: impl lastfd_devices::Hardware) -> lastfd_model::Result<Plugged> {
         let plugged = lastfd_devices::plug(&self.system, &hardware)?;
-        Ok(self.adopt_ready_made(plugged))
+        Ok(adopt_ready_made(&self.plugged, plugged))
     }
 
     /// As [`plug`](Bench::plug), asked for in words: `"iio-adc:rate=100".parse()`.
@@ -278,13 +278,7 @@ impl Bench {
     #[cfg(feature = "devices")]
     #[track_caller]
     pub fn plug_spec(&self, spec: &lastfd_devices::Spec) -> lastfd_model::Result<Plugged> {
-        Ok(self.adopt_ready_made(spec.plug(&self.system)?))
-    }
-
-    #[cfg(feature = "devices")]
-    fn adopt_ready_made(&self, hardware: lastfd_devices::Plugged) -> Plugged {
-        let (name, device) = (hardware.name().to_owned(), hardware.device().clone());
-        self.adopt_with(&name, device, Unplug::Pull(hardware))
+        Ok(adopt_ready_made(&self.plugged, spec.plug(&self.system)?))
     }
 
     /// Plugs a platform device in that a driver of one's own takes, with what the driver
@@ -350,13 +344,13 @@ impl Bench {
     /// Takes over hardware whose device was registered already. To be unplugged it is
     /// unregistered, which drops its creator's reference.
     pub fn adopt(&self, name: &str, device: Device) -> Plugged {
-        self.adopt_with(name, device, Unplug::Unregister)
+        adopt_with(&self.plugged, name, device, Unplug::Unregister)
     }
 
-    fn adopt_with(&self, name: &str, device: Device, unplug: Unplug) -> Plugged {
-        let plugged = Plugged::new(name, device, unplug);
-        self.plugged.lock().push(plugged.clone());
-        plugged
+    /// What is plugged in, shared with who plugs in from elsewhere.
+    #[cfg(feature = "iiod")]
+    pub(crate) fn shelf(&self) -> &Arc<Mutex<Vec<Plugged>>> {
+        &self.plugged
     }
 
     /// Forgets hardware that was unplugged, so that its name is free again and what was
@@ -493,6 +487,22 @@ impl Bench {
         let found = sanitizer.map(|sanitizer| sanitizer.take());
         Report::with(rules, events, &found.unwrap_or_default())
     }
+}
+
+#[cfg(feature = "devices")]
+pub(crate) fn adopt_ready_made(
+    shelf: &Mutex<Vec<Plugged>>,
+    hardware: lastfd_devices::Plugged,
+) -> Plugged {
+    let (name, device) = (hardware.name().to_owned(), hardware.device().clone());
+    // The last handle takes the driver along.
+    adopt_with(shelf, &name, device, Unplug::Pull(hardware))
+}
+
+fn adopt_with(shelf: &Mutex<Vec<Plugged>>, name: &str, device: Device, unplug: Unplug) -> Plugged {
+    let plugged = Plugged::new(name, device, unplug);
+    shelf.lock().push(plugged.clone());
+    plugged
 }
 
 impl fmt::Debug for Bench {

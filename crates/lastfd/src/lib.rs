@@ -22,6 +22,8 @@
 mod bench;
 #[cfg(feature = "iio")]
 mod client;
+#[cfg(feature = "iiod")]
+mod control;
 mod plugged;
 #[cfg(feature = "iiod")]
 mod process;
@@ -30,6 +32,8 @@ mod program;
 mod schedule;
 #[cfg(feature = "iiod")]
 mod serve;
+#[cfg(feature = "iiod")]
+mod udev;
 mod when;
 
 pub use lastfd_abi as abi;

@@ -4,7 +4,8 @@
 use core::time::Duration;
 use std::net::{IpAddr, SocketAddr};
 
-use lastfd_host::{Host, Options};
+use lastfd_host::Host;
+use lastfd_host::control::Control;
 use lastfd_iiod::{Bind, Config, Server, StartError, UnplugAnswers};
 use lastfd_model::{EventKind, System};
 use lastfd_report::RunEvent;
@@ -26,7 +27,8 @@ pub(crate) struct Servers {
 /// The System as programs see it, and who shows it to them.
 #[derive(Clone)]
 struct Served {
-    // Dropped in this order: the programs end first.
+    // Dropped in this order: nobody asks any more, then the programs end.
+    _control: Arc<Control>,
     supervisor: Arc<Supervisor>,
     host: Arc<Host>,
 }
@@ -40,13 +42,13 @@ impl Servers {
         }
     }
 
-    fn serve(&self, system: &System) -> Result<Served, lastfd_supervisor::StartError> {
+    fn serve(&self, bench: &Bench) -> Result<Served, lastfd_supervisor::StartError> {
         let mut served = self.supervisor.lock();
         if let Some(served) = &*served {
             return Ok(served.clone());
         }
-        let host = Arc::new(Host::new(system, Options::default())?);
-        let told = system.unowned();
+        let host = Arc::new(Host::new(bench.system(), bench.host_options())?);
+        let told = bench.system().unowned();
         let supervisor = Supervisor::new(Arc::clone(&host), move |notice| {
             let event = RunEvent::Refused {
                 program: Arc::clone(&notice.program),
@@ -54,8 +56,13 @@ impl Servers {
             };
             told.emit(|| EventKind::from(event));
         })?;
-        let supervisor = Arc::new(supervisor);
-        Ok(served.insert(Served { supervisor, host }).clone())
+        let control = Control::start(host.directory(), bench.commands(&host))?;
+        let made = Served {
+            _control: Arc::new(control),
+            supervisor: Arc::new(supervisor),
+            host,
+        };
+        Ok(served.insert(made).clone())
     }
 
     fn start(&self, system: &System, bind: &[Bind]) -> Result<String, StartError> {
@@ -111,7 +118,7 @@ impl Bench {
     /// # Errors
     /// As [`Bench::supervisor`].
     pub fn host(&self) -> Result<Arc<Host>, lastfd_supervisor::StartError> {
-        self.server.serve(self.system()).map(|served| served.host)
+        self.server.serve(self).map(|served| served.host)
     }
 
     /// Starts the supervisor, unless it is there: what programs of
@@ -121,9 +128,7 @@ impl Bench {
     /// This machine does not allow it, with the reason and a way out; or descriptors,
     /// threads or room for the trees are short.
     pub fn supervisor(&self) -> Result<Arc<Supervisor>, lastfd_supervisor::StartError> {
-        self.server
-            .serve(self.system())
-            .map(|served| served.supervisor)
+        self.server.serve(self).map(|served| served.supervisor)
     }
 
     /// Starts an iiod for programs of this machine, unless there is one, and gives what a

@@ -152,7 +152,7 @@ impl Udevd {
                 .devices()
                 .into_iter()
                 .find(|device| Some(device.id()) == job.device);
-            let verdict = device.map_or_else(Default::default, |device| {
+            let verdict = device.map(|device| {
                 let told: Vec<_> = told.iter().flat_map(|told| told(&device)).collect();
                 rules::ask(&device, &subsystem, &told)
             });
@@ -160,10 +160,25 @@ impl Udevd {
             let now = u64::try_from(now).unwrap_or(u64::MAX).max(1);
             let mut known = self.known.lock();
             let before = known.records.get(&id).cloned().unwrap_or_default();
+            let (properties, links, tags, mode) = match verdict {
+                Some(verdict) => (
+                    verdict.properties,
+                    verdict.links,
+                    verdict.tags,
+                    verdict.mode,
+                ),
+                // It went meanwhile; its removal is still to come.
+                None => (
+                    before.properties.clone(),
+                    before.links.clone(),
+                    before.tags.clone(),
+                    None,
+                ),
+            };
             let record = Record {
-                links: verdict.links,
-                tags: verdict.tags,
-                properties: verdict.properties,
+                links,
+                tags,
+                properties,
                 devname: devname.clone(),
                 initialized: if before.initialized > 0 {
                     before.initialized
@@ -184,7 +199,7 @@ impl Udevd {
                     outcome.made.push((link.clone(), target(link, devname)));
                 }
             }
-            if let (Some(devname), Some(device), Some(mode)) = (devname, job.device, verdict.mode) {
+            if let (Some(devname), Some(device), Some(mode)) = (devname, job.device, mode) {
                 known.modes.insert((devname.clone(), device), mode);
                 outcome.mode = Some((devname, mode));
             }

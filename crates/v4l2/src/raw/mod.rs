@@ -64,6 +64,6 @@ pub use vb2::{
 };
 pub(crate) use video_device::WeakVideoDevice;
 pub use video_device::{
-    VflDir, VflType, VideoDevice, VideoFlag, video_devdata, video_device_alloc,
+    VflDir, VflType, VideoDevice, VideoFlag, to_video_device, video_devdata, video_device_alloc,
     video_device_release, video_device_release_empty,
 };

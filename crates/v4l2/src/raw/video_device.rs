@@ -15,7 +15,7 @@ use lastfd_model::{DeviceRef, Result, System};
 use lastfd_sync::atomic::AtomicU32;
 use lastfd_sync::{Arc, Mutex, MutexGuard, Weak};
 
-use super::core::{Place, V4l2Core};
+use super::core::{Place, V4l2Core, VIDEO_MAJOR};
 use super::ctrls::CtrlHandler;
 use super::fh::V4l2Fh;
 use super::fops::V4l2FileOperations;
@@ -413,4 +413,12 @@ pub fn video_device_release_empty(vdev: &VideoDevice) {
 /// released though the file is open, by a reference put too much.
 pub fn video_devdata(file: &File) -> Option<VideoDevice> {
     V4l2Core::of(file.system()).device(file.devt()?.minor)
+}
+
+/// The video device whose `struct device` this is (`to_video_device`); none if it is not
+/// one, or not in the table any more.
+pub fn to_video_device(device: &Device) -> Option<VideoDevice> {
+    let devt = device.devt().filter(|devt| devt.major == VIDEO_MAJOR)?;
+    let vdev = V4l2Core::of(&device.system()).device(devt.minor)?;
+    (vdev.dev().as_ref() == Some(device)).then_some(vdev)
 }
