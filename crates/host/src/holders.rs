@@ -19,7 +19,7 @@ pub struct Holders(Mutex<BTreeMap<u64, Opened>>);
 struct Opened {
     file: FileRef,
     inode: Inode,
-    pid: u32,
+    thread: u32,
     since: Ktime,
 }
 
@@ -46,7 +46,7 @@ pub enum Grip {
 pub struct Held {
     /// The open file.
     pub file: FileRef,
-    /// The process that opened it.
+    /// The process that opened it; the thread, if that is gone.
     pub opener: u32,
     /// When it was opened, on the System's clock.
     pub since: Ktime,
@@ -67,13 +67,13 @@ pub struct Holder {
 }
 
 impl Holders {
-    /// A program opened a file, which it holds by this inode. The last close, which the
-    /// System tells, takes it off the books.
-    pub fn opened(&self, file: &FileRef, inode: Inode, pid: u32, now: Ktime) {
+    /// A thread of a program opened a file, which is held by this inode. The last close,
+    /// which the System tells, takes it off the books.
+    pub fn opened(&self, file: &FileRef, inode: Inode, thread: u32, now: Ktime) {
         let opened = Opened {
             file: file.clone(),
             inode,
-            pid,
+            thread,
             since: now,
         };
         self.0.lock().insert(file.id, opened);
@@ -95,7 +95,7 @@ impl Holders {
         }
         let held = |opened: &Opened| Held {
             file: opened.file.clone(),
-            opener: opened.pid,
+            opener: process_of(proc, opened.thread),
             since: opened.since,
             by: Vec::new(),
         };
@@ -119,6 +119,15 @@ impl Holders {
         }
         list
     }
+}
+
+/// The process of a thread (`Tgid` in its status).
+fn process_of(proc: &Path, thread: u32) -> u32 {
+    let status = std::fs::read_to_string(proc.join(format!("{thread}/status")));
+    let status = status.unwrap_or_default();
+    let tgid = status.lines().find_map(|line| line.strip_prefix("Tgid:"));
+    tgid.and_then(|tgid| tgid.trim().parse().ok())
+        .unwrap_or(thread)
 }
 
 /// The processes there are but this one, which holds what it gives out.

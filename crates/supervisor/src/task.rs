@@ -4,6 +4,7 @@ use core::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use lastfd_chrdev::{Caller, FdSlot, OpenFile, OpenFlags, UserMemory};
+use lastfd_host::Inode;
 use lastfd_model::{Errno, Result};
 use lastfd_sync::Arc;
 use lastfd_sync::atomic::Ordering;
@@ -269,6 +270,22 @@ impl Task {
         u32::from_str_radix(flags.trim(), 8).ok()
     }
 
+    /// Makes the inode of an open device, and tells the host's books which it is.
+    pub(crate) fn add_device(&self, file: OpenFile, flags: OpenFlags) -> Result<OwnedFd> {
+        let shared = &self.session.shared;
+        let name = file.file().name().clone();
+        let fd = shared.objects.add_device(file, flags)?;
+        if let Ok(there) = rustix::fs::fstat(&fd) {
+            let inode = Inode {
+                dev: there.st_dev,
+                ino: there.st_ino,
+            };
+            let now = shared.host.system().clock().now();
+            shared.host.holders().opened(&name, inode, self.tid(), now);
+        }
+        Ok(fd)
+    }
+
     /// Puts a descriptor into the reserved range, its number being the call's value.
     pub(crate) fn give(&self, fd: BorrowedFd<'_>, cloexec: bool, from: u32) -> Answer {
         let numbers = self.session.numbers.lock();
@@ -356,11 +373,10 @@ impl FdSlot for Slot {
     }
 
     fn install(self: Box<Self>, file: OpenFile) {
-        let shared = &self.task.session.shared;
         let flags = file.flags();
         // Without a descriptor for ourselves the program gets the number and no file:
         // EBADF is what it then sees.
-        if let Ok(fd) = shared.objects.add_device(file, flags) {
+        if let Ok(fd) = self.task.add_device(file, flags) {
             let placing = Placing {
                 number: Some(self.number),
                 cloexec: self.cloexec,

@@ -129,7 +129,7 @@ fn again(task: &Task, object: &Object, flags: OpenFlags) -> Answer {
 }
 
 fn give_device(task: &Task, file: OpenFile, flags: OpenFlags) -> Answer {
-    let added = task.session.shared.objects.add_device(file, flags);
+    let added = task.add_device(file, flags);
     give_added(task, added, flags)
 }
 
