@@ -225,12 +225,21 @@ impl Walk<'_> {
             if self.at[1].name == b"proc" {
                 return Err(Stop::Native);
             }
-            let there = statat(CWD, self.path(), AtFlags::SYMLINK_NOFOLLOW)
-                .map_err(|errno| Stop::Absent(Errno::from_code(errno.raw_os_error())))?;
-            match FileType::from_raw_mode(there.st_mode) {
-                FileType::Directory => {}
-                FileType::Symlink => return Err(Stop::Native),
-                _ => return Err(Stop::Absent(Errno::ENOTDIR)),
+            // A link on the way, as /dev/stdout, may be another for each program.
+            let mut path = Vec::new();
+            let mut type_ = FileType::Directory;
+            for step in &self.at[1..] {
+                path.push(b'/');
+                path.extend(&step.name);
+                let there = statat(CWD, path.as_slice(), AtFlags::SYMLINK_NOFOLLOW)
+                    .map_err(|errno| Stop::Absent(Errno::from_code(errno.raw_os_error())))?;
+                type_ = FileType::from_raw_mode(there.st_mode);
+                if type_ == FileType::Symlink {
+                    return Err(Stop::Native);
+                }
+            }
+            if type_ != FileType::Directory {
+                return Err(Stop::Absent(Errno::ENOTDIR));
             }
         }
         if self.at.len() > 1 {
