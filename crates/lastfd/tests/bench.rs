@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use lastfd::chrdev::{OpenFlags, open};
 use lastfd::devices::IioAdc;
-use lastfd::model::raw::{attr_read, attr_write, get_device, put_device, root_device_register};
+use lastfd::model::raw::{
+    PlatformId, attr_read, attr_write, driver_register, driver_unregister, get_device,
+    platform_device_register, put_device, root_device_register,
+};
 use lastfd::model::typed;
 use lastfd::sync::{Arc, Cancel, Clock, Mutex};
 use lastfd::{Bench, Ending, Errno, Event, EventKind, Keep, Manner, Trigger, When};
@@ -277,4 +280,87 @@ fn a_listener_is_told_to_the_very_end() {
     bench.finish();
     assert!(last.lock().starts_with("leak: "), "{}", last.lock());
     drop(board);
+}
+
+/// A driver that keeps its managed state in a file's reach.
+mod forgetful {
+    use lastfd::System;
+    use lastfd::chrdev::{
+        File, FileOps, MISC_DYNAMIC_MINOR, Miscdevice, Read, Try, misc_deregister, misc_register,
+    };
+    use lastfd::model::raw::{
+        Action, DevMem, Driver, devm_add_action, devm_kzalloc, platform_driver,
+    };
+    use lastfd::sync::Arc;
+
+    struct Shown(DevMem);
+
+    impl FileOps for Shown {
+        fn read(&self, _: &File, call: &mut Read<'_>) -> Try<usize> {
+            call.write(0, &self.0.read(0..4)).map(|()| 4).into()
+        }
+    }
+
+    pub(super) fn driver(system: &System) -> Driver {
+        let driver = platform_driver(system, "forgetful");
+        driver.set_probe(|device| {
+            let shown = Arc::new(Shown(devm_kzalloc(device, 4)?));
+            let misc = Miscdevice::new("forgetful", MISC_DYNAMIC_MINOR, shown, Some(device));
+            let system = device.system();
+            misc_register(&system, &misc)?;
+            devm_add_action(device, Action::new(move || misc_deregister(&system, &misc)))
+        });
+        driver
+    }
+}
+
+/// Plugs the forgetful device in, reads it once, keeps it open over the unplug.
+fn use_the_forgetful(bench: &Bench) {
+    let driver = forgetful::driver(bench.system());
+    driver_register(&driver).unwrap();
+    let made = platform_device_register(bench.system(), "forgetful", PlatformId::None);
+    let device = bench.adopt("forgetful", made.unwrap());
+    let file = open(bench.system(), "/dev/forgetful", OpenFlags::RDONLY).unwrap();
+    file.read(&mut [0; 4]).unwrap();
+    device.unplug();
+    file.read(&mut [0; 4]).unwrap();
+    drop(file);
+    driver_unregister(&driver);
+}
+
+#[test]
+fn a_broken_lifetime_rule_is_in_the_verdict_with_its_proof_and_its_splat_is_not() {
+    let bench = Bench::builder().clock(Clock::simulated()).build();
+    use_the_forgetful(&bench);
+    assert_eq!(bench.findings()[0].rule.number, 11);
+    let report = bench.finish();
+    let verdict = report.verdict();
+    assert!(verdict.blames_a_driver());
+    assert_eq!(verdict.findings.len(), 1, "{verdict}");
+    let text = verdict.to_string();
+    for part in [
+        "finding   G11 ",
+        "proof",
+        "to fix it",
+        "docs/gremlins/g11.md",
+        "use after free",
+    ] {
+        assert!(text.contains(part), "no `{part}` in\n{text}");
+    }
+    let json = report.to_json();
+    assert!(json.contains("\"rule\": 11"), "{json}");
+}
+
+#[test]
+fn without_the_sanitizer_the_splat_is_what_is_left() {
+    let bench = Bench::builder()
+        .clock(Clock::simulated())
+        .sanitizer(false)
+        .build();
+    use_the_forgetful(&bench);
+    assert!(bench.findings().is_empty());
+    let report = bench.finish();
+    let findings = &report.verdict().findings;
+    assert_eq!(findings.len(), 1, "{}", report.verdict());
+    assert!(findings[0].lifetime.is_none());
 }
