@@ -79,7 +79,7 @@ pub(super) fn splat(
                 None => over_put(shadow, device, event, findings),
             }
         }
-        SplatKind::Warn if ended_twice(text) => {
+        SplatKind::Warn | SplatKind::Bug if ended_twice(text) => {
             if let Some(finding) = findings.about(8, about) {
                 finding.explains.push(event.seq);
                 return;
