@@ -6,7 +6,7 @@ mod timers;
 pub(crate) use timers::Core;
 pub use timers::{InsideCallback, TimerHandle};
 
-use crate::explore;
+use crate::explore::{self, Home};
 use crate::task::{Membership, Task, Token};
 use crate::thread::{self, JoinHandle};
 use crate::wait::{Cancel, WaitError, wait_event};
@@ -73,6 +73,7 @@ pub struct Clock {
 /// What the timer task does not hold, so that it knows when nobody else does.
 struct Handle {
     core: Arc<Core>,
+    home: Home,
 }
 
 impl Drop for Handle {
@@ -103,7 +104,10 @@ impl Clock {
             return Clock::simulated();
         }
         Clock {
-            handle: Arc::new(Handle { core: Core::real() }),
+            handle: Arc::new(Handle {
+                core: Core::real(),
+                home: Home::here(),
+            }),
         }
     }
 
@@ -112,7 +116,10 @@ impl Clock {
         let core = Core::simulated();
         join(&core);
         Clock {
-            handle: Arc::new(Handle { core }),
+            handle: Arc::new(Handle {
+                core,
+                home: Home::here(),
+            }),
         }
     }
 
@@ -123,11 +130,13 @@ impl Clock {
 
     /// The time since the clock's start.
     pub fn now(&self) -> Ktime {
+        self.used_by("Clock::now");
         self.handle.core.now()
     }
 
     /// Nanoseconds since 1970, UTC.
     pub fn realtime(&self) -> u64 {
+        self.used_by("Clock::realtime");
         self.handle.core.realtime()
     }
 
@@ -148,6 +157,7 @@ impl Clock {
     /// that blocks delays the others; one that panics ends alone. A callback that holds
     /// the clock keeps it alive until it has run or is cancelled.
     pub fn schedule(&self, at: Ktime, f: impl FnOnce() + Send + 'static) -> TimerHandle {
+        self.used_by("Clock::schedule");
         self.handle.core.schedule(at, Box::new(f))
     }
 
@@ -183,6 +193,15 @@ impl Clock {
     ) -> io::Result<JoinHandle<T>> {
         let counted = self.is_simulated().then_some((&self.handle.core, true));
         thread::spawn_counted(name, counted, f)
+    }
+
+    /// An exploration knows no clock but those its body makes.
+    #[inline]
+    fn used_by(&self, call: &str) {
+        self.handle.home.check(|| match self.is_simulated() {
+            true => format!("{call} of a simulated clock"),
+            false => format!("{call} of a real clock, which tells the machine's time"),
+        });
     }
 
     /// Waits until the token is fired, or the deadline.

@@ -7,8 +7,10 @@ use crate::task::{Membership, Task};
 use crate::wait;
 use crate::wait_queue::WaitQueue;
 use std::any::Any;
+use std::cell::Cell;
 use std::fmt;
 use std::io;
+use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
@@ -43,6 +45,39 @@ pub fn yield_now() {
 /// clocks it participates in.
 pub fn wait_outside<R>(f: impl FnOnce() -> R) -> R {
     Task::current().outside(f)
+}
+
+/// For what a task must not do inside itself, such as telling a listener of what the
+/// listener causes: none while the task holds what an earlier call gave.
+pub fn not_again() -> Option<Once> {
+    let task = current();
+    let before = ONCE.try_with(|once| once.replace(Some(task))).ok()?;
+    if before == Some(task) {
+        return None;
+    }
+    Some(Once {
+        before,
+        here: PhantomData,
+    })
+}
+
+thread_local! {
+    static ONCE: Cell<Option<TaskId>> = const { Cell::new(None) };
+}
+
+/// See [`not_again`].
+#[derive(Debug)]
+#[must_use = "dropping it allows it again"]
+pub struct Once {
+    before: Option<TaskId>,
+    here: PhantomData<*const ()>,
+}
+
+impl Drop for Once {
+    fn drop(&mut self) {
+        // Without the thread's locals there is nothing to give back.
+        let _ = ONCE.try_with(|once| once.set(self.before));
+    }
 }
 
 struct Outcome<T> {
@@ -148,7 +183,7 @@ pub(crate) fn spawn_counted<T: Send + 'static>(
     };
     let name = name.replace('\0', "?");
     let handle = if explore::explored() {
-        Handle::Explored(shuttle::thread::Builder::new().name(name).spawn(run)?)
+        Handle::Explored(explore::spawn(name, run)?)
     } else {
         Handle::Thread(std::thread::Builder::new().name(name).spawn(run)?)
     };

@@ -2,7 +2,9 @@
 //! replayed, and what is right passes.
 
 use lastfd_sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use lastfd_sync::explore::{self, Recipe, check_pct, check_random, replay};
+use lastfd_sync::explore::{
+    self, FailureKind, Recipe, Search, Strategy, check_pct, check_random, replay, search,
+};
 use lastfd_sync::gate::{Domain, Gate};
 use lastfd_sync::{
     Arc, Cancel, Clock, Condvar, Ktime, Mutex, OnceLock, RwLock, WaitError, WaitQueue, Wake,
@@ -96,12 +98,12 @@ fn the_same_seed_finds_the_same_schedule() {
 
 #[test]
 fn a_text_that_is_no_schedule_is_refused() {
-    for text in ["", "12", "zz:1", "1:a", "1:2x", "1:2xq", "1:0x99999999999"] {
+    for text in ["", "a", "1f:1", "2x", "2xq", "0x99999999999", "1..2"] {
         assert!(text.parse::<Recipe>().is_err(), "{text}");
     }
     assert_eq!(
-        "1f:0x3.r.12".parse::<Recipe>().unwrap().to_string(),
-        "1f:0x3.r.12"
+        "0x3.2.12".parse::<Recipe>().unwrap().to_string(),
+        "0x3.2.12"
     );
 }
 
@@ -191,6 +193,154 @@ fn waits_and_cancels_never_hang() {
         assert!(queue.is_empty());
     })
     .unwrap();
+}
+
+fn within(bound: usize, schedules: usize) -> Search {
+    Search {
+        strategy: Strategy::Bounded { bound },
+        schedules,
+        patience: Duration::from_secs(60),
+        ..Search::default()
+    }
+}
+
+#[test]
+fn a_bounded_search_is_exhausted_and_finds_with_as_few_preemptions_as_can_be() {
+    let none = search(&within(0, 10_000), lost_wakeup);
+    assert!(none.failure.is_none());
+    assert_eq!(none.exhausted, Some(0));
+    let found = search(&within(2, 10_000), lost_wakeup).failure.unwrap();
+    assert_eq!((found.kind, found.preemptions), (FailureKind::Deadlock, 1));
+    let again = replay(&found.schedule, lost_wakeup).unwrap_err();
+    assert_eq!((again.kind, again.message), (found.kind, found.message));
+
+    let body = || {
+        let lock = Arc::new(Mutex::new(0));
+        let other = lock.clone();
+        let task = spawn(move || *other.lock() += 1);
+        *lock.lock() += 1;
+        task.join().unwrap();
+        assert_eq!(*lock.lock(), 2);
+    };
+    let all = search(&within(3, 100_000), body);
+    assert!(all.failure.is_none());
+    assert_eq!(all.exhausted, Some(3));
+    let some = search(&within(3, all.schedules - 1), body);
+    assert_eq!(some.exhausted, Some(2));
+}
+
+#[test]
+fn a_body_says_itself_that_a_schedule_is_the_one() {
+    let body = || {
+        let flag = Arc::new(AtomicBool::new(false));
+        let other = flag.clone();
+        let task = spawn(move || other.store(true, Ordering::SeqCst));
+        if !flag.load(Ordering::SeqCst) {
+            explore::fail("seen before it was set");
+        }
+        task.join().unwrap();
+    };
+    let found = search(&within(1, 1000), body).failure.unwrap();
+    assert_eq!(found.kind, FailureKind::Failed);
+    assert_eq!(found.message, "seen before it was set");
+}
+
+#[test]
+fn what_runs_uninterrupted_is_one_step() {
+    let body = || {
+        let count = Arc::new(AtomicU32::new(0));
+        let step = |count: &AtomicU32| {
+            explore::uninterrupted(|| {
+                let seen = count.load(Ordering::SeqCst);
+                count.store(seen + 1, Ordering::SeqCst);
+            });
+        };
+        let other = count.clone();
+        let task = spawn(move || step(&other));
+        step(&count);
+        task.join().unwrap();
+        assert_eq!(count.load(Ordering::SeqCst), 2);
+    };
+    let all = search(&within(3, 100_000), body);
+    assert!(all.failure.is_none(), "{all:?}");
+    assert_eq!(all.exhausted, Some(3));
+}
+
+#[test]
+fn a_body_that_cannot_be_explored_is_told_what_it_does_wrong() {
+    let refused = |plan: &Search, body: Box<dyn Fn() + Send + Sync>| {
+        let failure = search(plan, body).failure.unwrap();
+        (failure.kind, failure.message)
+    };
+    let plan = within(1, 100);
+    let real = Clock::real();
+    let (kind, said) = refused(
+        &plan,
+        Box::new(move || {
+            real.now();
+        }),
+    );
+    assert_eq!(kind, FailureKind::Misuse);
+    assert!(said.contains("Clock::now of a real clock"), "{said}");
+
+    // A thread that nobody told the exploration of.
+    let outside = || {
+        let clock = Clock::simulated();
+        let thread = std::thread::spawn(move || clock.now());
+        drop(thread.join());
+    };
+    let (kind, said) = refused(&plan, Box::new(outside));
+    assert_eq!(kind, FailureKind::Misuse);
+    assert!(said.contains("Clock::now of a simulated clock"), "{said}");
+
+    // A channel is not modelled.
+    let impatient = Search {
+        patience: Duration::from_millis(200),
+        ..plan.clone()
+    };
+    let (held, blocked) = std::sync::mpsc::channel::<()>();
+    let blocked = std::sync::Mutex::new(blocked);
+    let channel = move || {
+        let _open = &held;
+        let task = thread::spawn("listener", || {});
+        task.unwrap().join().unwrap();
+        let _ = blocked.lock().unwrap().recv();
+    };
+    let (kind, said) = refused(&impatient, Box::new(channel));
+    assert_eq!(kind, FailureKind::Stalled);
+    assert!(
+        said.contains("'the body' did not come to its next step in 0.2 s"),
+        "{said}"
+    );
+
+    let runs = AtomicU32::new(0);
+    let (kind, said) = refused(
+        &plan,
+        Box::new(move || {
+            // Shared with the next execution.
+            let run = runs.fetch_add(1, Ordering::SeqCst);
+            let lock = Arc::new(Mutex::new(()));
+            let other = lock.clone();
+            let task = spawn(move || drop(other.lock()));
+            (0..9 * u32::from(run == 0)).for_each(|_| drop(lock.lock()));
+            task.join().unwrap();
+        }),
+    );
+    assert_eq!(kind, FailureKind::Misuse, "{said}");
+    assert!(said.contains("not deterministic"), "{said}");
+}
+
+#[test]
+fn a_recipe_of_another_body_is_refused() {
+    let failure = check_random(2000, 3, lock_order_reversed).unwrap_err();
+    let other = replay(&failure.schedule, || {
+        drop(spawn(|| {}).join());
+    });
+    assert_eq!(other.unwrap_err().kind, FailureKind::Strayed);
+    for recipe in ["0", "7x3"] {
+        let strayed = replay(&recipe.parse().unwrap(), lock_order_reversed).unwrap_err();
+        assert_eq!(strayed.kind, FailureKind::Strayed, "{strayed}");
+    }
 }
 
 struct Device {
