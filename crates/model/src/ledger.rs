@@ -6,6 +6,7 @@ use core::sync::atomic::Ordering;
 use std::collections::BTreeMap;
 
 use lastfd_sync::atomic::{AtomicBool, AtomicU64};
+use lastfd_sync::explore::uninterrupted;
 use lastfd_sync::{Arc, Mutex};
 
 use crate::event::DeviceRef;
@@ -129,7 +130,7 @@ struct References {
 impl Books {
     #[inline]
     pub(crate) fn is_on(&self) -> bool {
-        self.on.load(Ordering::Relaxed)
+        uninterrupted(|| self.on.load(Ordering::Relaxed))
     }
 
     pub(crate) fn switch_on(&self) {
@@ -137,6 +138,11 @@ impl Books {
     }
 
     pub(crate) fn take_reference(&self, device: DeviceRef, holder: Holder, place: Place) {
+        // The books are no part of what they tell of.
+        uninterrupted(|| self.book_reference(device, holder, place));
+    }
+
+    fn book_reference(&self, device: DeviceRef, holder: Holder, place: Place) {
         let mut references = self.references.lock();
         let entry = references.entry(device.id).or_insert_with(|| References {
             device: device.clone(),
@@ -150,6 +156,10 @@ impl Books {
     /// Drops the latest reference of this holder. An explicit put without an
     /// explicit get gives up the creator's; an over-put finds none.
     pub(crate) fn drop_reference(&self, device: u64, holder: &Holder) {
+        uninterrupted(|| self.strike_reference(device, holder));
+    }
+
+    fn strike_reference(&self, device: u64, holder: &Holder) {
         let mut references = self.references.lock();
         let Some(entry) = references.get_mut(&device) else {
             return;
@@ -196,8 +206,11 @@ impl Books {
         if !self.is_on() {
             return LedgerEntry(None);
         }
-        let id = self.next.fetch_add(1, Ordering::Relaxed);
-        self.lines.lock().insert(id, line);
+        let id = uninterrupted(|| {
+            let id = self.next.fetch_add(1, Ordering::Relaxed);
+            self.lines.lock().insert(id, line);
+            id
+        });
         LedgerEntry(Some((Arc::clone(self), id)))
     }
 }
@@ -210,7 +223,7 @@ pub struct LedgerEntry(Option<(Arc<Books>, u64)>);
 impl Drop for LedgerEntry {
     fn drop(&mut self) {
         if let Some((books, id)) = self.0.take() {
-            books.lines.lock().remove(&id);
+            uninterrupted(|| books.lines.lock().remove(&id));
         }
     }
 }

@@ -36,6 +36,7 @@ pub mod resource;
 mod rules;
 mod system;
 pub mod typed;
+mod variant;
 mod workqueue;
 
 pub use debug::{DebugOptions, FailNth, UnknownFailNth};
@@ -47,3 +48,4 @@ pub use event::{
 pub use ledger::{Holder, Holding, LedgerEntry, LedgerLine, Place};
 pub use rules::{Rules, UnknownRules};
 pub use system::{Builder, Recording, Subscription, System};
+pub use variant::{UnknownVariant, Variant};

@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use lastfd_sync::atomic::{AtomicU32, AtomicU64};
+use lastfd_sync::explore::{Home, uninterrupted};
+use lastfd_sync::thread;
 use lastfd_sync::{Arc, Cancel, Clock, Mutex, Weak};
 
 use crate::debug::DebugOptions;
@@ -18,6 +20,7 @@ use crate::event::{
 use crate::ledger::{Books, LedgerEntry, LedgerLine, Place};
 use crate::raw::{DeferredProbe, DelayedReleases, Device, DeviceLinks, Registry};
 use crate::rules::Rules;
+use crate::variant::Variant;
 use crate::workqueue::Workqueue;
 
 /// One isolated world of devices: its buses, devices, nodes, clock, rules,
@@ -55,6 +58,9 @@ impl Drop for Owner {
 /// What all handles of a System share.
 pub(crate) struct Core {
     pub(crate) rules: Rules,
+    variant: Variant,
+    /// The exploration it is in, if it is in one.
+    home: Home,
     pub(crate) clock: Clock,
     pub(crate) hub: Hub,
     pub(crate) books: Arc<Books>,
@@ -81,6 +87,7 @@ pub(crate) struct Core {
 #[derive(Debug, Default)]
 pub struct Builder {
     rules: Rules,
+    variant: Variant,
     clock: Option<Clock>,
     ledger: bool,
     work_on_wait: bool,
@@ -92,6 +99,13 @@ impl Builder {
     #[must_use]
     pub fn rules(mut self, rules: Rules) -> Self {
         self.rules = rules;
+        self
+    }
+
+    /// Linux as it is, unless told, or with its known races repaired.
+    #[must_use]
+    pub fn variant(mut self, variant: Variant) -> Self {
+        self.variant = variant;
         self
     }
 
@@ -129,6 +143,8 @@ impl Builder {
     pub fn build(self) -> System {
         let core = Arc::new(Core {
             rules: self.rules,
+            variant: self.variant,
+            home: Home::here(),
             clock: self.clock.unwrap_or_else(Clock::real),
             hub: Hub::default(),
             books: Arc::new(Books::default()),
@@ -211,6 +227,11 @@ impl System {
         self.core
             .delayed_releases
             .wait(&self.core.clock, &self.core.waits);
+    }
+
+    /// Linux as it is, or with its known races repaired.
+    pub fn variant(&self) -> Variant {
+        self.core.variant
     }
 
     /// Whether two handles are of one System.
@@ -390,20 +411,29 @@ impl Core {
     #[inline]
     #[track_caller]
     pub(crate) fn emit(&self, event: impl FnOnce() -> EventKind) {
-        if self.hub.is_on() {
-            self.deliver(Location::caller(), event());
-        }
+        self.emit_at(Location::caller(), event);
     }
 
     /// As [`emit`](Core::emit), with the place given.
     #[inline]
     pub(crate) fn emit_at(&self, place: Place, event: impl FnOnce() -> EventKind) {
-        if self.hub.is_on() {
-            self.deliver(place, event());
-        }
+        // To tell of what happens is no step of a schedule.
+        uninterrupted(|| {
+            if self.hub.is_on() {
+                self.deliver(place, event());
+            }
+        });
     }
 
     fn deliver(&self, place: Place, event: EventKind) {
+        self.home.check(|| format!("{event}, at {place}"));
+        // A listener that could would be told of what it causes while it is told.
+        let told = thread::not_again();
+        assert!(
+            told.is_some(),
+            "a listener called the model: {event}, at {place}. A listener may only look at what \
+             it is told, and act on another task"
+        );
         let place = self.books.is_on().then_some(place);
         self.hub.deliver(self.clock.now(), event, place);
     }
@@ -435,7 +465,7 @@ impl Core {
     }
 
     pub(crate) fn unique(&self) -> u64 {
-        self.next_id.fetch_add(1, Ordering::Relaxed)
+        uninterrupted(|| self.next_id.fetch_add(1, Ordering::Relaxed))
     }
 
     /// lib/fault-inject.c: should_fail_ex, for `fail-nth`.

@@ -11,9 +11,11 @@ use lastfd_chrdev::Cdev;
 use lastfd_model::event::SplatKind;
 use lastfd_model::raw::{Device, dev_set_release, no_release, put_device};
 use lastfd_model::resource::{Kthread, Resource};
-use lastfd_model::{DeviceRef, Errno, EventKind, Result, System};
+use lastfd_model::{DeviceRef, Errno, EventKind, Result, System, Variant};
 use lastfd_sync::atomic::AtomicBool;
-use lastfd_sync::{Arc, Mutex, MutexGuard, OnceLock, RwLock, WaitQueue, Weak};
+use lastfd_sync::{
+    Arc, Mutex, MutexGuard, OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard, WaitQueue, Weak,
+};
 
 use super::handle::CecFh;
 use super::ops::CecAdapOps;
@@ -49,6 +51,8 @@ pub(crate) struct AdapterInner {
     devnode: Mutex<Devnode>,
     /// devnode.unregistered; read without a lock, as in the kernel.
     unregistered: AtomicBool,
+    /// Read by calls, in the locked variant, and written by unregister.
+    calls: RwLock<()>,
     freed: AtomicBool,
     kthread: OnceLock<Kthread>,
     /// Where the adapter's thread waits.
@@ -56,6 +60,9 @@ pub(crate) struct AdapterInner {
     /// Woken when a claim of addresses is over (config_completion).
     pub(crate) config_done: Arc<WaitQueue>,
 }
+
+/// See [`CecAdapter::look`].
+pub(crate) struct Look<'a>(#[expect(dead_code, reason = "held")] Option<RwLockReadGuard<'a, ()>>);
 
 /// What `adap->lock` protects.
 pub(crate) struct State {
@@ -182,6 +189,23 @@ impl CecAdapter {
     /// Whether it is registered (`cec_is_registered`).
     pub fn is_registered(&self) -> bool {
         self.0.devnode.lock().registered
+    }
+
+    /// How a call looks whether the adapter is registered. In Linux it looks when it
+    /// begins, and that is all; in the locked variant it looks at each attempt, and
+    /// nobody unregisters the adapter while the look is held.
+    pub(crate) fn look(&self, begins: bool) -> Result<Look<'_>> {
+        let locked = self.0.system.variant() == Variant::Locked;
+        let look = Look(locked.then(|| self.0.calls.read()));
+        if (begins || locked) && !self.is_registered() {
+            return Err(Errno::ENODEV);
+        }
+        Ok(look)
+    }
+
+    /// Waits for the calls inside, in the locked variant, and keeps others out.
+    pub(crate) fn no_calls(&self) -> Option<RwLockWriteGuard<'_, ()>> {
+        (self.0.system.variant() == Variant::Locked).then(|| self.0.calls.write())
     }
 
     pub(crate) fn downgrade(&self) -> WeakAdapter {
@@ -438,6 +462,7 @@ pub fn cec_allocate_adapter(
         state: Mutex::new(state),
         devnode: Mutex::new(Devnode::default()),
         unregistered: AtomicBool::new(false),
+        calls: RwLock::new(()),
         freed: AtomicBool::new(false),
         kthread: OnceLock::new(),
         kthread_waitq: Arc::new(WaitQueue::new()),

@@ -132,9 +132,10 @@ impl FileOps for CecFops {
             Ok(fh) => fh,
             Err(errno) => return Try::err(errno),
         };
-        if call.is_first() && !fh.adap.is_registered() {
-            return Try::err(Errno::ENODEV);
-        }
+        let _look = match fh.adap.look(call.is_first()) {
+            Ok(look) => look,
+            Err(errno) => return Try::err(errno),
+        };
         match call.cmd() {
             CEC_ADAP_G_CAPS => g_caps(&fh.adap, call).into(),
             CEC_ADAP_G_PHYS_ADDR => {

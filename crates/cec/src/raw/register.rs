@@ -114,6 +114,7 @@ pub fn cec_unregister_adapter(adap: &CecAdapter) {
     }
     // cec-core.c: cec_devnode_unregister
     let (device, cdev, fhs) = {
+        let _no_calls = adap.no_calls();
         let mut devnode = adap.devnode();
         if !devnode.registered || adap.is_unregistered() {
             return;

@@ -12,7 +12,7 @@ use lastfd_model::raw::{
     device_initialize, device_is_registered, devm_add_action_or_reset, get_device_for, put_device,
     put_device_for,
 };
-use lastfd_model::{Errno, Result, System};
+use lastfd_model::{Errno, Result, System, Variant};
 use lastfd_sync::atomic::AtomicBool;
 use lastfd_sync::{Arc, Mutex, MutexGuard, OnceLock, RwLock, Weak};
 
@@ -202,6 +202,17 @@ impl IioDev {
         self.0.info.read().is_some()
     }
 
+    /// How an open file looks whether there are callbacks, before it uses them. In
+    /// Linux that is all; in the locked variant nobody takes them away while the look
+    /// is held.
+    pub(crate) fn look(&self) -> Option<Look<'_>> {
+        let locked = self.system().variant() == Variant::Locked;
+        let look = Look {
+            _exists: locked.then(|| self.lock_info()),
+        };
+        self.has_info().then_some(look)
+    }
+
     /// Sets `indio_dev->info`.
     pub fn set_info(&self, info: IioInfo) {
         *self.0.info.write() = Some(Arc::new(info));
@@ -297,6 +308,11 @@ impl IioDev {
         self.state().groups.push(group);
         Ok(())
     }
+}
+
+/// See [`IioDev::look`].
+pub(crate) struct Look<'a> {
+    _exists: Option<KernelGuard<'a>>,
 }
 
 /// Whether a buffer is enabled (`iio_buffer_enabled`).

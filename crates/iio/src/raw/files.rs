@@ -303,9 +303,9 @@ struct ReadPlan {
 // industrialio-buffer.c: iio_buffer_read
 fn read_buffer(pair: &Pair, call: &mut Read<'_>) -> Try<usize> {
     let Pair { iio, buffer } = pair;
-    if !iio.has_info() {
+    let Some(_look) = iio.look() else {
         return Try::err(Errno::ENODEV);
-    }
+    };
     let Some(buffer) = buffer.as_ref().filter(|b| b.access() == Access::Kfifo) else {
         return Try::err(Errno::EINVAL);
     };
@@ -404,9 +404,9 @@ fn poll_buffer(pair: &Pair, table: &mut PollTable) -> PollMask {
     let Some(buffer) = &pair.buffer else {
         return PollMask::NONE;
     };
-    if !pair.iio.has_info() {
+    let Some(_look) = pair.iio.look() else {
         return PollMask::NONE;
-    }
+    };
     table.wait(buffer.pollq());
     match buffer.direction() {
         Direction::In if is_ready(&pair.iio, buffer, buffer.watermark() as usize, 0) => {

@@ -148,10 +148,10 @@ impl FileOps for VideoFops {
         let Some(read) = vdev.fields().fops.read.clone() else {
             return Try::err(Errno::EINVAL);
         };
-        if call.is_first() && !video_is_registered(&vdev) {
-            return Try::err(Errno::ENODEV);
+        match vdev.look(call.is_first()) {
+            Ok(_look) => read(file, call),
+            Err(errno) => Try::err(errno),
         }
-        read(file, call)
     }
 
     // v4l2-dev.c: v4l2_write
@@ -162,10 +162,10 @@ impl FileOps for VideoFops {
         let Some(write) = vdev.fields().fops.write.clone() else {
             return Try::err(Errno::EINVAL);
         };
-        if call.is_first() && !video_is_registered(&vdev) {
-            return Try::err(Errno::ENODEV);
+        match vdev.look(call.is_first()) {
+            Ok(_look) => write(file, call),
+            Err(errno) => Try::err(errno),
         }
-        write(file, call)
     }
 
     // v4l2-dev.c: v4l2_poll
@@ -174,9 +174,9 @@ impl FileOps for VideoFops {
         let Some(vdev) = device_of(file) else {
             return gone;
         };
-        if !video_is_registered(&vdev) {
+        let Ok(_look) = vdev.look(true) else {
             return gone;
-        }
+        };
         let poll = vdev.fields().fops.poll.clone();
         match poll {
             Some(poll) => poll(file, table),
@@ -192,10 +192,10 @@ impl FileOps for VideoFops {
         let Some(ioctl) = vdev.fields().fops.unlocked_ioctl.clone() else {
             return Try::err(Errno::ENOTTY);
         };
-        if call.is_first() && !video_is_registered(&vdev) {
-            return Try::err(Errno::ENODEV);
+        match vdev.look(call.is_first()) {
+            Ok(_look) => ioctl(file, call),
+            Err(errno) => Try::err(errno),
         }
-        ioctl(file, call)
     }
 
     fn ioctl_name(&self, cmd: u32) -> Option<&'static str> {
@@ -208,9 +208,7 @@ impl FileOps for VideoFops {
     fn mmap(&self, file: &File, request: &MapRequest) -> Result<Mapped> {
         let vdev = device_of(file).ok_or(Errno::ENODEV)?;
         let mmap = vdev.fields().fops.mmap.clone().ok_or(Errno::ENODEV)?;
-        if !video_is_registered(&vdev) {
-            return Err(Errno::ENODEV);
-        }
+        let _look = vdev.look(true)?;
         mmap(file, request)
     }
 }

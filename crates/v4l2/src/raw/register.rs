@@ -298,6 +298,7 @@ pub fn video_unregister_device(vdev: &VideoDevice) {
     }
     let core = V4l2Core::of(vdev.system());
     {
+        let _no_calls = vdev.no_calls();
         let _registering = core.videodev_lock.lock(vdev.system(), || None, LOCK);
         vdev.set_flag(VideoFlag::Registered, false);
     }

@@ -11,9 +11,9 @@ use lastfd_abi::ioc_nr;
 use lastfd_abi::v4l2::BASE_VIDIOC_PRIVATE;
 use lastfd_chrdev::{Cdev, File};
 use lastfd_model::raw::Device;
-use lastfd_model::{DeviceRef, Result, System};
+use lastfd_model::{DeviceRef, Errno, Result, System, Variant};
 use lastfd_sync::atomic::AtomicU32;
-use lastfd_sync::{Arc, Mutex, MutexGuard, Weak};
+use lastfd_sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
 
 use super::core::{Place, V4l2Core, VIDEO_MAJOR};
 use super::ctrls::CtrlHandler;
@@ -131,7 +131,12 @@ struct Inner {
     fields: Mutex<Fields>,
     /// vdev->fh_list, latest first.
     fhs: Mutex<Vec<V4l2Fh>>,
+    /// Read by calls, in the locked variant, and written by unregister.
+    calls: RwLock<()>,
 }
+
+/// See [`VideoDevice::look`].
+pub(crate) struct Look<'a>(#[expect(dead_code, reason = "held")] Option<RwLockReadGuard<'a, ()>>);
 
 #[derive(Default)]
 pub(crate) struct Fields {
@@ -232,6 +237,23 @@ impl VideoDevice {
     /// The System it lives in.
     pub fn system(&self) -> &System {
         &self.0.system
+    }
+
+    /// How a call looks whether the device is registered. In Linux it looks when it
+    /// begins, and that is all; in the locked variant it looks at each attempt, and
+    /// nobody unregisters the device while the look is held.
+    pub(crate) fn look(&self, begins: bool) -> Result<Look<'_>> {
+        let locked = self.0.system.variant() == Variant::Locked;
+        let look = Look(locked.then(|| self.0.calls.read()));
+        if (begins || locked) && !self.has_flag(VideoFlag::Registered) {
+            return Err(Errno::ENODEV);
+        }
+        Ok(look)
+    }
+
+    /// Waits for the calls inside, in the locked variant, and keeps others out.
+    pub(crate) fn no_calls(&self) -> Option<RwLockWriteGuard<'_, ()>> {
+        (self.0.system.variant() == Variant::Locked).then(|| self.0.calls.write())
     }
 
     /// Its `struct device` (`&vdev->dev`); none before it was registered.
@@ -395,6 +417,7 @@ pub fn video_device_alloc(system: &System) -> Result<VideoDevice> {
         flags: AtomicU32::new(0),
         fields: Mutex::new(Fields::default()),
         fhs: Mutex::new(Vec::new()),
+        calls: RwLock::new(()),
     })))
 }
 
