@@ -96,6 +96,22 @@ Examples:
   lastfd kunit --fail-nth all
   lastfd kunit --format ktap | ./tools/testing/kunit/kunit.py parse";
 
+const EXPLORE_EXAMPLES: &str = "\
+Without NAME all are explored, 300 schedules each, and told in a table.
+
+A bounded search runs all schedules with few preemptions, fewest first: a preemption takes a
+task off that could have gone on. It says up to which number it ran all of them. What it finds
+is printed as the events of the schedule, a column for each task, with what replays it.
+
+Exit status: 0 if nothing was found, 70 if something was. Without NAME, 0 if the races were
+found and nothing else, 1 if one was not. 64 for wrong usage, 1 if a body cannot be explored.
+
+Examples:
+  lastfd explore iio-remove-race                    as Linux has it
+  lastfd explore iio-remove-race --variant locked   repaired
+  lastfd explore v4l2-read --strategy random --schedules 20000
+  lastfd explore iio-remove-race --report race.svg  a picture of what was found";
+
 const REPLAY_EXAMPLES: &str = "\
 A SCENARIO is a file, or the name of one under oracle/scenarios of the directory it runs in.
 With several, a line `== NAME` stands before each trace.
@@ -126,6 +142,8 @@ pub(crate) enum Command {
     Kunit(KunitArgs),
     /// Print the trace of a scenario
     Replay(ReplayArgs),
+    /// Try unplug against use under many schedules
+    Explore(ExploreArgs),
     /// List what can be plugged in
     Devices,
     /// Print a completion script for a shell
@@ -329,6 +347,62 @@ pub(crate) enum KunitFormat {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = EXPLORE_EXAMPLES)]
+pub(crate) struct ExploreArgs {
+    /// What is explored; --list has the names
+    #[arg(value_name = "NAME")]
+    pub(crate) name: Option<String>,
+
+    /// A variant of it [default: the first that --list shows]
+    #[arg(long, value_name = "VARIANT", requires = "name")]
+    pub(crate) variant: Option<String>,
+
+    /// The most schedules to run [default: 10000, or 300 of each]
+    #[arg(long, value_name = "N", value_parser = parse_schedules)]
+    pub(crate) schedules: Option<usize>,
+
+    /// What random choices depend on
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub(crate) seed: u64,
+
+    /// How schedules are chosen
+    #[arg(long, value_enum, default_value_t = Search::Bounded)]
+    pub(crate) strategy: Search,
+
+    /// The most preemptions of a bounded search
+    #[arg(long, value_name = "B", default_value_t = 2)]
+    pub(crate) bound: usize,
+
+    /// How many orders of steps pct expects a fault to need
+    #[arg(long, value_name = "D", default_value_t = 3)]
+    pub(crate) depth: usize,
+
+    /// Run this one schedule, as it was printed
+    #[arg(long, value_name = "RECIPE", requires = "name")]
+    #[arg(conflicts_with_all = ["strategy", "schedules", "seed", "bound", "depth"])]
+    pub(crate) replay: Option<lastfd::explore::Recipe>,
+
+    /// Draw what was found: a picture, .svg
+    #[arg(long, value_name = "FILE", requires = "name")]
+    pub(crate) report: Option<PathBuf>,
+
+    /// List the names instead
+    #[arg(long, exclusive = true)]
+    pub(crate) list: bool,
+}
+
+/// How `lastfd explore` chooses schedules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Search {
+    /// All with few preemptions
+    Bounded,
+    /// Any task at each step
+    Random,
+    /// Few random changes of priority
+    Pct,
+}
+
+#[derive(Debug, Args)]
 #[command(after_help = REPLAY_EXAMPLES)]
 pub(crate) struct ReplayArgs {
     /// The kernel whose rules to follow
@@ -338,6 +412,13 @@ pub(crate) struct ReplayArgs {
     /// Files, or names under oracle/scenarios
     #[arg(value_name = "SCENARIO", required = true)]
     pub(crate) scenarios: Vec<PathBuf>,
+}
+
+fn parse_schedules(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("write how many schedules to run, 1 at least".to_owned()),
+        Ok(count) => Ok(count),
+    }
 }
 
 fn parse_rules(text: &str) -> Result<Rules, String> {

@@ -45,6 +45,28 @@ pub(crate) enum Failure {
     Scenario(#[from] lastfd::scenario::ParseError),
     #[error("there is no case '{0}'; `lastfd kunit --list` names them, SUITE or SUITE.CASE")]
     NoCase(String),
+    #[error(
+        "there is no exploration '{name}'; near it are {known}; `lastfd explore --list` has all"
+    )]
+    NoExploration { name: String, known: String },
+    #[error("{name} has no variant '{variant}'; it has {known}")]
+    NoVariant {
+        name: String,
+        variant: String,
+        known: String,
+    },
+    #[error("{name} {refusal}")]
+    Refused {
+        name: String,
+        refusal: lastfd::explore::Refusal,
+    },
+    #[error(
+        "failed to choose a format for the report '{}': of an exploration there is a picture, so its name must end in .svg",
+        .0.display()
+    )]
+    Picture(PathBuf),
+    #[error(transparent)]
+    NoPicture(SaveError),
     #[error(transparent)]
     Filter(#[from] lastfd::kunit::FilterError),
     #[error(transparent)]
@@ -66,6 +88,10 @@ impl Failure {
             | Failure::NoScenario(_)
             | Failure::NoCase(_)
             | Failure::Within(_)
+            | Failure::NoExploration { .. }
+            | Failure::NoVariant { .. }
+            | Failure::Picture(_)
+            | Failure::NoPicture(_)
             | Failure::Filter(_)
             | Failure::ReadScenario { .. }
             | Failure::Scenario(_)
@@ -74,6 +100,7 @@ impl Failure {
             Failure::Program(ProgramError::NotFound(_)) => 127,
             Failure::Program(ProgramError::NotExecutable { .. }) => 126,
             Failure::Plug { .. }
+            | Failure::Refused { .. }
             | Failure::Save(_)
             | Failure::Program(_)
             | Failure::Serve(_)

@@ -10,6 +10,7 @@ mod ctl;
 mod device_arg;
 mod devices;
 mod fail_nth;
+mod explore;
 mod failure;
 mod iiod;
 mod kunit;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         Command::Ctl(args) => ctl::ctl(args),
         Command::Kunit(args) => kunit::kunit(&args),
         Command::Replay(args) => replay::replay(args),
+        Command::Explore(args) => explore::explore(&args),
         Command::Devices => devices::devices(),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -13,6 +13,7 @@
 //! | `devices` | ready-made hardware with its drivers (`lastfd::devices`); needs all frameworks |
 //! | `iiod` | programs: running them, with the supervisor and the iiod that serve a bench to them |
 //! | `suites` | the built-in KUnit suites (`lastfd::suites`) |
+//! | `explore` | exploring schedules (`lastfd::explore`, `lastfd::kunit::explore`), and ready explorations |
 //! | `scenario` | the scenario language (`lastfd::scenario`) |
 //!
 //! All are on unless `default-features = false`. It promises to start no thread and open
@@ -24,6 +25,8 @@ mod bench;
 mod client;
 #[cfg(feature = "iiod")]
 mod control;
+#[cfg(feature = "explore")]
+pub mod explore;
 mod plugged;
 #[cfg(feature = "iiod")]
 mod process;
@@ -50,8 +53,13 @@ pub use lastfd_host as host;
 pub use lastfd_iio as iio;
 #[cfg(feature = "iiod")]
 pub use lastfd_iiod as iiod;
+/// KUnit, and exploring as a part of it.
 #[cfg(feature = "kunit")]
-pub use lastfd_kunit as kunit;
+pub mod kunit {
+    #[cfg(feature = "explore")]
+    pub use lastfd_explore::{World, case as explored_case, explore};
+    pub use lastfd_kunit::*;
+}
 pub use lastfd_model as model;
 pub use lastfd_report as report;
 pub use lastfd_sanitizer as sanitizer;

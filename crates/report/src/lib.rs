@@ -26,6 +26,7 @@ mod layout;
 mod run_event;
 mod story;
 mod svg;
+mod swimlanes;
 mod verdict;
 
 use std::path::Path;
@@ -36,6 +37,7 @@ pub use file::{Format, SaveError, UnknownFormat};
 pub use finding::{Finding, Owner};
 pub use run_event::{Ending, Manner, RunEvent};
 pub use story::{Release, Removal};
+pub use swimlanes::{Lane, Swimlanes};
 pub use verdict::{Missed, Verdict};
 
 /// Everything that happened in a run, and what to make of it.

@@ -265,7 +265,7 @@ fn shortened(what: &str, most: usize) -> String {
 }
 
 /// Text as XML has it; characters that XML has no place for become `?`.
-fn escape(what: &str) -> String {
+pub(crate) fn escape(what: &str) -> String {
     let mut escaped = String::with_capacity(what.len());
     for c in what.chars() {
         match c {
