@@ -69,7 +69,7 @@ pub fn check_random(
     schedules: usize,
     seed: u64,
     body: impl Fn() + Send + Sync + 'static,
-) -> Result<(), Failure> {
+) -> Result<(), Box<Failure>> {
     check(Strategy::Random, schedules, seed, body)
 }
 
@@ -83,7 +83,7 @@ pub fn check_pct(
     depth: usize,
     seed: u64,
     body: impl Fn() + Send + Sync + 'static,
-) -> Result<(), Failure> {
+) -> Result<(), Box<Failure>> {
     check(Strategy::Pct { depth }, schedules, seed, body)
 }
 
@@ -92,7 +92,10 @@ pub fn check_pct(
 /// # Errors
 /// The body failed again, or it goes another way than the schedule knows
 /// ([`FailureKind::Strayed`]).
-pub fn replay(schedule: &Recipe, body: impl Fn() + Send + Sync + 'static) -> Result<(), Failure> {
+pub fn replay(
+    schedule: &Recipe,
+    body: impl Fn() + Send + Sync + 'static,
+) -> Result<(), Box<Failure>> {
     check(Strategy::Replay(schedule.clone()), 1, 0, body)
 }
 
@@ -101,14 +104,15 @@ fn check(
     schedules: usize,
     seed: u64,
     body: impl Fn() + Send + Sync + 'static,
-) -> Result<(), Failure> {
+) -> Result<(), Box<Failure>> {
     let plan = Search {
         strategy,
         schedules,
         seed,
         ..Search::default()
     };
-    search(&plan, body).failure.map_or(Ok(()), Err)
+    let failure = search(&plan, body).failure;
+    failure.map_or(Ok(()), |failure| Err(Box::new(failure)))
 }
 
 /// In an exploration: the schedule that runs is the one that was looked for. It goes on

@@ -267,6 +267,11 @@ fn what_runs_uninterrupted_is_one_step() {
 }
 
 #[test]
+#[expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "what a body must not use, used in one"
+)]
 fn a_body_that_cannot_be_explored_is_told_what_it_does_wrong() {
     let refused = |plan: &Search, body: Box<dyn Fn() + Send + Sync>| {
         let failure = search(plan, body).failure.unwrap();
