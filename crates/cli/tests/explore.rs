@@ -32,13 +32,23 @@ fn said(args: &[&str], status: i32) -> String {
     }
 }
 
+/// Numbers change with every step the model takes; what is told does not.
+fn shown(name: &str, text: &str) {
+    let mut settings = insta::Settings::clone_current();
+    settings.add_filter(r"schedules [\d,]+, [\d,]+ steps", "schedules N, N steps");
+    settings.add_filter(r"in schedule \d+", "in schedule N");
+    settings.add_filter(r"#\d+", "#N");
+    settings.add_filter(r"(replay +|--replay )[\dx.]+", "${1}RECIPE");
+    settings.bind(|| insta::assert_snapshot!(name, text));
+}
+
 #[test]
 fn explored_a_call_into_a_removed_driver_is_told_and_replayed_and_repaired() {
     let found = said(&["iio-remove-race"], 70);
-    insta::assert_snapshot!("explore_iio_remove_race", found);
+    shown("explore_iio_remove_race", &found);
     let replay = found.lines().last().unwrap();
     let args: Vec<&str> = replay.split_whitespace().skip(3).collect();
-    insta::assert_snapshot!("explore_replay", said(&args, 70));
+    shown("explore_replay", &said(&args, 70));
     let schedules = "300";
     let repaired = said(
         &[
@@ -50,12 +60,12 @@ fn explored_a_call_into_a_removed_driver_is_told_and_replayed_and_repaired() {
         ],
         0,
     );
-    insta::assert_snapshot!("explore_locked", repaired);
+    shown("explore_locked", &repaired);
 }
 
 #[test]
 fn explored_a_sleeper_that_nobody_wakes_is_told() {
-    insta::assert_snapshot!("explore_forgotten_wake", said(&["forgotten-wake"], 70));
+    shown("explore_forgotten_wake", &said(&["forgotten-wake"], 70));
 }
 
 #[test]
