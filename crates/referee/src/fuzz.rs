@@ -6,7 +6,7 @@ use lastfd_scenario::language::{Op, Statement};
 use lastfd_scenario::{Scenario, Trace, parse};
 
 use crate::generate::generate;
-use crate::judge::{Judge, Verdict};
+use crate::judge::{Judge, Verdict, verdict};
 use crate::kernel::BootError;
 use crate::shrink::shrink;
 
@@ -40,22 +40,52 @@ pub enum Case {
     Late,
 }
 
+/// What came of a scenario, and the statements that it reached.
+pub type Told = (Case, BTreeSet<Op>);
+
 /// Runs a scenario on both sides, unless it would crash a kernel.
 ///
 /// # Errors
 ///
 /// [`BootError`] if no kernel can be booted.
-pub fn case(judge: &mut Judge, scenario: &Scenario) -> Result<(Case, BTreeSet<Op>), BootError> {
-    let (ours, ran) = scenario.run_and_tell(judge.rules(), &[]);
-    if would_crash(&ours) {
-        return Ok((Case::WouldCrash, ran));
-    }
-    let case = match judge.ask(scenario)? {
-        Ok(answer) if skipped(&answer.trace) != skipped(&ours.to_string()) => Case::Late,
-        Ok(answer) => Case::Judged(crate::judge::verdict(&answer, &ours)),
-        Err(lost) => Case::Judged(Verdict::Lost(lost)),
-    };
-    Ok((case, ran))
+pub fn case(judge: &mut Judge, scenario: &Scenario) -> Result<Told, BootError> {
+    let mut cases = cases(judge, std::slice::from_ref(scenario))?;
+    // One was asked for.
+    Ok(cases.swap_remove(0))
+}
+
+/// The same for many.
+///
+/// # Errors
+///
+/// [`BootError`] if no kernel can be booted.
+pub fn cases(judge: &mut Judge, scenarios: &[Scenario]) -> Result<Vec<Told>, BootError> {
+    let rules = judge.rules();
+    let ours: Vec<(Trace, BTreeSet<Op>)> = scenarios
+        .iter()
+        .map(|s| s.run_and_tell(rules, &[]))
+        .collect();
+    let asked: Vec<&Scenario> = scenarios
+        .iter()
+        .zip(&ours)
+        .filter(|(_, (trace, _))| !would_crash(trace))
+        .map(|(scenario, _)| scenario)
+        .collect();
+    let mut answers = judge.ask_all(&asked)?.into_iter();
+    let told = ours.into_iter().map(|(trace, ran)| {
+        if would_crash(&trace) {
+            return (Case::WouldCrash, ran);
+        }
+        let case = match answers.next() {
+            Some(Ok(answer)) if skipped(&answer.trace) != skipped(&trace.to_string()) => Case::Late,
+            Some(Ok(answer)) => Case::Judged(verdict(&answer, &trace)),
+            Some(Err(lost)) => Case::Judged(Verdict::Lost(lost)),
+            // There is an answer to each that was asked.
+            None => Case::WouldCrash,
+        };
+        (case, ran)
+    });
+    Ok(told.collect())
 }
 
 /// The statements that were skipped.

@@ -14,6 +14,9 @@ pub struct Judge {
     boots: u32,
 }
 
+/// So many scenarios are at hand for a kernel.
+const AT_HAND: usize = 32;
+
 /// What came of a scenario.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -71,19 +74,61 @@ impl Judge {
     ///
     /// [`BootError`] if no kernel can be booted.
     pub fn ask(&mut self, scenario: &Scenario) -> Result<Result<Answer, Lost>, BootError> {
-        let kernel = match &mut self.kernel {
-            Some(kernel) => kernel,
-            none => {
-                self.boots += 1;
-                none.insert(Kernel::boot(&self.boot)?)
+        let mut answers = self.ask_all(&[scenario])?;
+        // One was asked for.
+        Ok(answers.swap_remove(0))
+    }
+
+    /// What the kernel makes of each scenario.
+    ///
+    /// It has the next ones at hand while it runs one, so that neither side waits for
+    /// the other; those it has not run when it must not go on are for the next kernel.
+    ///
+    /// # Errors
+    ///
+    /// [`BootError`] if no kernel can be booted.
+    pub fn ask_all(
+        &mut self,
+        scenarios: &[&Scenario],
+    ) -> Result<Vec<Result<Answer, Lost>>, BootError> {
+        let mut answers = Vec::new();
+        let mut sent = 0;
+        while answers.len() < scenarios.len() {
+            let kernel = match &mut self.kernel {
+                Some(kernel) => kernel,
+                none => {
+                    self.boots += 1;
+                    sent = answers.len();
+                    none.insert(Kernel::boot(&self.boot)?)
+                }
+            };
+            while sent < scenarios.len() && sent - answers.len() < AT_HAND {
+                kernel.send(&scenarios[sent].compiled());
+                sent += 1;
             }
-        };
-        let answer = kernel.run(&scenario.compiled(), self.boot.patience);
-        match &answer {
-            Ok(answer) if matches!(answer.state, State::Clean | State::Refused(_)) => {}
-            _ => self.kernel = None,
+            let answer = kernel.receive(self.boot.patience);
+            match &answer {
+                Ok(answer) if matches!(answer.state, State::Clean | State::Refused(_)) => {}
+                _ => self.kernel = None,
+            }
+            answers.push(answer);
         }
-        Ok(answer)
+        Ok(answers)
+    }
+
+    /// Runs scenarios on both sides.
+    ///
+    /// # Errors
+    ///
+    /// [`BootError`] if no kernel can be booted.
+    pub fn judge_all(&mut self, scenarios: &[Scenario]) -> Result<Vec<Verdict>, BootError> {
+        let answers = self.ask_all(&scenarios.iter().collect::<Vec<_>>())?;
+        let both = scenarios.iter().zip(answers);
+        let verdicts = both.map(|(scenario, answer)| match answer {
+            Ok(answer) => verdict(&answer, &scenario.run(self.boot.rules)),
+            Err(lost) => Verdict::Lost(lost),
+        });
+        Ok(verdicts.collect())
     }
 
     /// Runs a scenario on both sides.
@@ -92,24 +137,9 @@ impl Judge {
     ///
     /// [`BootError`] if no kernel can be booted.
     pub fn judge(&mut self, scenario: &Scenario) -> Result<Verdict, BootError> {
-        let ours = scenario.run(self.boot.rules);
-        self.compare_with(scenario, &ours)
-    }
-
-    /// Runs a scenario in the kernel and compares with what lastfd printed.
-    ///
-    /// # Errors
-    ///
-    /// [`BootError`] if no kernel can be booted.
-    pub fn compare_with(
-        &mut self,
-        scenario: &Scenario,
-        ours: &Trace,
-    ) -> Result<Verdict, BootError> {
-        Ok(match self.ask(scenario)? {
-            Ok(answer) => verdict(&answer, ours),
-            Err(lost) => Verdict::Lost(lost),
-        })
+        let mut verdicts = self.judge_all(std::slice::from_ref(scenario))?;
+        // One was asked for.
+        Ok(verdicts.swap_remove(0))
     }
 }
 

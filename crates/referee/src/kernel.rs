@@ -1,6 +1,7 @@
 //! A kernel that runs scenarios: a User Mode Linux with the module of `oracle/kernel`,
 //! fed through its standard input. A child process that is killed when it is dropped.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
@@ -20,6 +21,8 @@ pub struct Kernel {
     stdin: ChildStdin,
     stdout: ChildStdout,
     stderr: ChildStderr,
+    /// What is still to be written to it.
+    unsent: VecDeque<u8>,
     /// What it wrote that is not read as an answer yet.
     unread: Vec<u8>,
     /// The last of its log.
@@ -136,6 +139,7 @@ impl Kernel {
             stdin,
             stdout,
             stderr,
+            unsent: VecDeque::new(),
             unread: Vec::new(),
             log: Vec::new(),
         };
@@ -153,7 +157,7 @@ impl Kernel {
                 kernel.unread.drain(..b"ready\n".len());
                 return Ok(kernel);
             }
-            if !matches!(kernel.exchange(&mut &[][..], &deadline), Exchange::Some) {
+            if !matches!(kernel.exchange(&deadline), Exchange::Some) {
                 return Err(BootError::NotReady {
                     path: boot.program.clone(),
                     log: kernel.last_words(),
@@ -168,16 +172,27 @@ impl Kernel {
     ///
     /// [`Lost`]: the kernel died of it, or was killed because it took too long.
     pub fn run(&mut self, compiled: &str, patience: Duration) -> Result<Answer, Lost> {
+        self.send(compiled);
+        self.receive(patience)
+    }
+
+    /// Gives it a compiled scenario, which it runs when it has run those before.
+    pub fn send(&mut self, compiled: &str) {
         let message = format!("{}\n{compiled}", compiled.len());
-        let mut rest = message.as_bytes();
+        self.unsent.extend(message.into_bytes());
+    }
+
+    /// The answer to the first scenario that was sent and is not answered yet.
+    ///
+    /// # Errors
+    ///
+    /// [`Lost`]: the kernel died of it, or was killed because it took too long.
+    pub fn receive(&mut self, patience: Duration) -> Result<Answer, Lost> {
         let deadline = Deadline::after(patience);
         loop {
             if let Some((length, state)) = self.line().and_then(head) {
-                let start = self
-                    .unread
-                    .iter()
-                    .position(|b| *b == b'\n')
-                    .map_or(0, |n| n + 1);
+                let end = self.unread.iter().position(|b| *b == b'\n');
+                let start = end.map_or(0, |n| n + 1);
                 if self.unread.len() >= start + length {
                     let trace = &self.unread[start..start + length];
                     let trace = String::from_utf8_lossy(trace).into_owned();
@@ -188,7 +203,7 @@ impl Kernel {
                     };
                 }
             }
-            match self.exchange(&mut rest, &deadline) {
+            match self.exchange(&deadline) {
                 Exchange::Some => {}
                 Exchange::Over => {
                     let log = self.last_words();
@@ -208,7 +223,7 @@ impl Kernel {
     /// It panicked: what it says of that comes after the trace.
     fn dead(&mut self, trace: String) -> Lost {
         let deadline = Deadline::after(Duration::from_secs(2));
-        while matches!(self.exchange(&mut &[][..], &deadline), Exchange::Some) {}
+        while matches!(self.exchange(&deadline), Exchange::Some) {}
         let log = self.last_words();
         Lost::Died { trace, log }
     }
@@ -217,20 +232,19 @@ impl Kernel {
         // Whatever it still had to say is in the pipe.
         let _ = self.child.kill();
         let deadline = Deadline::after(Duration::from_secs(2));
-        while matches!(self.exchange(&mut &[][..], &deadline), Exchange::Some) {}
+        while matches!(self.exchange(&deadline), Exchange::Some) {}
         let text = String::from_utf8_lossy(&self.log);
         let lines: Vec<&str> = text.lines().collect();
         lines[lines.len().saturating_sub(40)..].join("\n")
     }
 
-    /// Sends what can be sent of `rest` and takes in what there is; waits for one of
-    /// the two.
-    fn exchange(&mut self, rest: &mut &[u8], deadline: &Deadline) -> Exchange {
+    /// Sends what can be sent and takes in what there is; waits for one of the two.
+    fn exchange(&mut self, deadline: &Deadline) -> Exchange {
         let mut fds = vec![
             PollFd::new(&self.stdout, PollFlags::IN),
             PollFd::new(&self.stderr, PollFlags::IN),
         ];
-        if !rest.is_empty() {
+        if !self.unsent.is_empty() {
             fds.push(PollFd::new(&self.stdin, PollFlags::OUT));
         }
         let left = deadline.left();
@@ -258,11 +272,11 @@ impl Kernel {
             ended = !take_in(&mut self.stdout, &mut self.unread);
         }
         if ready.get(2) == Some(&true) {
-            match self.stdin.write(rest) {
-                Ok(n) => *rest = &rest[n..],
+            match self.stdin.write(self.unsent.make_contiguous()) {
+                Ok(n) => drop(self.unsent.drain(..n)),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 // It reads no more; what it wrote last may still be on its way.
-                Err(_) => *rest = &[],
+                Err(_) => self.unsent.clear(),
             }
         }
         match ended {

@@ -134,8 +134,7 @@ fn print_all(judge: &mut Judge, scenarios: &[Scenario]) -> Result<bool, Failure>
 fn all(judge: &mut Judge, scenarios: &[Scenario]) -> Result<bool, Failure> {
     let began = Stopwatch::start();
     let (mut differ, mut refused) = (0, 0);
-    for scenario in scenarios {
-        let verdict = judge.judge(scenario)?;
+    for (scenario, verdict) in scenarios.iter().zip(judge.judge_all(scenarios)?) {
         if verdict != Verdict::Same {
             println!("{} {}: {verdict}", scenario.name(), judge.rules());
         }
@@ -195,28 +194,36 @@ fn two_kernels(
 /// More differences than this are counted, but not shown.
 const SHOWN: u64 = 10;
 
+/// So many scenarios are made up at a time.
+const AT_A_TIME: u64 = 256;
+
 /// Scenarios that are made up.
 fn made_up(judge: &mut Judge, seed: u64, count: u64) -> Result<bool, Failure> {
     let began = Stopwatch::start();
     let mut told = began;
     let mut tally = Tally::default();
-    for number in 0..count {
-        let (text, scenario) = fuzz::made_up(seed, number);
-        let scenario = scenario.map_err(Failure::MadeUp)?;
-        let (case, ran) = fuzz::case(judge, &scenario)?;
-        tally.count(&case, &ran);
-        if let Case::Judged(verdict) = &case
-            && verdict.is_difference()
-            && tally.differ <= SHOWN
-        {
-            show(judge, &scenario, &text)?;
+    let mut next = 0;
+    while next < count {
+        let numbers = next..count.min(next + AT_A_TIME);
+        next = numbers.end;
+        let mut scenarios = Vec::new();
+        for number in numbers.clone() {
+            scenarios.push(fuzz::made_up(seed, number).1.map_err(Failure::MadeUp)?);
+        }
+        for (number, (case, ran)) in numbers.zip(fuzz::cases(judge, &scenarios)?) {
+            tally.count(&case, &ran);
+            if let Case::Judged(verdict) = &case
+                && verdict.is_difference()
+                && tally.differ <= SHOWN
+            {
+                show(judge, seed, number)?;
+            }
         }
         if told.elapsed() >= Duration::from_secs(2) {
             told = Stopwatch::start();
             println!(
-                "{}: {} of {count}, {} differ",
+                "{}: {next} of {count}, {} differ",
                 judge.rules(),
-                number + 1,
                 tally.differ
             );
         }
@@ -245,13 +252,12 @@ fn made_up(judge: &mut Judge, seed: u64, count: u64) -> Result<bool, Failure> {
 }
 
 /// A difference, and the shortest scenario with one that was found from there.
-fn show(judge: &mut Judge, scenario: &Scenario, text: &str) -> Result<(), Failure> {
+fn show(judge: &mut Judge, seed: u64, number: u64) -> Result<(), Failure> {
     println!(
-        "{} {}: a difference; making it short",
-        scenario.name(),
+        "number {number} of seed {seed}, {}: a difference; making it short",
         judge.rules()
     );
-    let short = fuzz::shortest(judge, text)?;
+    let short = fuzz::shortest(judge, &fuzz::made_up(seed, number).0)?;
     println!("{short}");
     if let Ok(scenario) = parse("short.scenario", &short) {
         println!("{}", judge.judge(&scenario)?);
@@ -272,10 +278,8 @@ fn speed(judge: &mut Judge, seed: u64, count: u64) -> Result<(), Failure> {
     let ours = watch.elapsed().as_secs_f64();
     let boots = judge.boots();
     let watch = Stopwatch::start();
-    for scenario in &scenarios {
-        // What it answers was looked at before.
-        let _ = judge.ask(scenario)?;
-    }
+    // What it answers was looked at before.
+    judge.ask_all(&scenarios.iter().collect::<Vec<_>>())?;
     let kernels = watch.elapsed().as_secs_f64();
     let rate = |seconds: f64| scenarios.len() as f64 / seconds.max(1e-6);
     println!(

@@ -178,3 +178,22 @@ fn a_trace_that_differs_is_a_difference() {
     assert!(matches!(verdict, Verdict::Differs(_)));
     assert!(verdict.is_difference());
 }
+
+#[test]
+fn what_a_kernel_was_given_but_must_not_run_any_more_is_for_the_next() {
+    // Each answers its first scenario with something left, whatever came after it.
+    let script = format!(
+        "{COUNTS_BOOTS}; {TAKES_ONE}; printf 'trace 9 left pdev\\n00 BEGIN\\n'; exec cat >/dev/null"
+    );
+    let stand = Stand::new(&script);
+    let mut judge = Judge::new(stand.boot(LONG));
+    let scenario = scenario();
+    let answers = judge.ask_all(&[&scenario, &scenario, &scenario]).unwrap();
+    assert_eq!(answers.len(), 3);
+    assert!(
+        answers
+            .iter()
+            .all(|a| matches!(a, Ok(answer) if answer.trace == "00 BEGIN\n"))
+    );
+    assert_eq!(judge.boots(), 3);
+}

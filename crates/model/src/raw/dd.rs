@@ -154,27 +154,36 @@ fn really_probe(device: &Device, driver: &Driver) -> core::result::Result<(), No
 fn probe_once(device: &Device, driver: &Driver) -> core::result::Result<(), NotBound> {
     let bus = driver.bus();
     device.state().driver = Some(driver.clone());
-    // driver_sysfs_add.
+    // driver_sysfs_add: its link needs the device's directory, which went with a
+    // parent's that was removed first.
     bus.notify(BusNotify::BindDriver, device);
+    if !device.has_directory() {
+        device
+            .core()
+            .message(Some(device.device_ref()), "driver_sysfs_add failed");
+        not_bound(device, bus);
+        return Err(NotBound::Refused(Errno::ENOENT));
+    }
     if let Err(errno) = call_driver_probe(device, driver) {
-        return Err(probe_failed(device, bus, errno));
+        not_bound(device, bus);
+        return Err(NotBound::Probe(errno));
     }
     if let Err(errno) = super::sysfs::create_groups(device, &driver.dev_groups()) {
         // The probe succeeded, so the driver's remove is called.
         device_remove(device, driver);
-        return Err(probe_failed(device, bus, errno));
+        not_bound(device, bus);
+        return Err(NotBound::Refused(errno));
     }
     Ok(())
 }
 
-/// The probe_failed label of really_probe: remove is not called, and what the
+/// The sysfs_failed label of really_probe: remove is not called, and what the
 /// probe added is released.
 #[track_caller]
-fn probe_failed(device: &Device, bus: &Bus, errno: Errno) -> NotBound {
+fn not_bound(device: &Device, bus: &Bus) {
     bus.notify(BusNotify::DriverNotBound, device);
     device_links_no_driver(device);
     device_unbind_cleanup(device);
-    NotBound::Probe(errno)
 }
 
 /// driver_probe_device: a probe that says "not yet" is tried again later. The
