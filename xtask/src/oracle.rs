@@ -81,10 +81,11 @@ struct Place {
 
 impl Place {
     fn debian() -> Result<Place> {
-        let source = kernel_tree::cache()?.join(PACKAGE);
+        let cache = kernel_tree::cache()?;
+        let source = cache.join(PACKAGE);
         Ok(Place {
             original: source.clone(),
-            out: source.with_extension("out"),
+            out: cache.join(format!("{PACKAGE}.out")),
             source,
         })
     }

@@ -109,7 +109,13 @@ struct Maker {
     nodes: Vec<Node>,
     /// What a framework's own reference is held on: how it is put.
     framework_refs: Vec<String>,
+    /// Links that were made without flags that a kernel takes them away by.
+    links: Vec<String>,
     bus: bool,
+    /// Work goes on behind the scenario's back: links are taken down, probes are
+    /// deferred. When that happens depends on who waits, so there are no framework
+    /// devices, whose calls wait, and nearly every step is followed by a wait.
+    behind: bool,
     /// For names that nothing else has.
     count: u32,
 }
@@ -127,7 +133,9 @@ impl Maker {
             drivers: Vec::new(),
             nodes: Vec::new(),
             framework_refs: Vec::new(),
+            links: Vec::new(),
             bus: false,
+            behind: false,
             count: 0,
         }
     }
@@ -149,6 +157,7 @@ impl Maker {
 
     /// Buses, drivers and their bodies.
     fn declare(&mut self) {
+        self.behind = self.dice.percent(35);
         if self.dice.percent(45) {
             self.bus = true;
             let rule = *self
@@ -175,7 +184,7 @@ impl Maker {
 
     fn declare_driver(&mut self, at: usize, platform: bool) {
         let name = self.fresh("drv");
-        let framework = match platform && self.dice.percent(40) {
+        let framework = match platform && !self.behind && self.dice.percent(65) {
             true => Some(self.dice.weighted(&[
                 (3, Framework::Iio),
                 (3, Framework::Drm),
@@ -204,7 +213,7 @@ impl Maker {
             let text = *self.dice.pick(&["x", "x1", "Z", "y"]).unwrap_or(&"x");
             self.line(format!("driver {name} \"{text}{at}\" bus=lf_bus{keywords}"));
         }
-        let registered = self.dice.percent(60);
+        let registered = self.dice.percent(if only.is_some() { 85 } else { 60 });
         if registered {
             self.register_driver(&name, platform);
         }
@@ -256,13 +265,23 @@ impl Maker {
             (10, Maker::use_node),
             (4, Maker::hold_framework),
             (2, Maker::sysfs),
+            (if self.behind { 14 } else { 0 }, Maker::link),
+            (if self.behind { 3 } else { 0 }, Maker::unlink),
             (2, Maker::settle),
         ]);
         happens(self);
+        self.work_behind();
     }
 
     fn settle(&mut self) {
         self.line("settle");
+    }
+
+    /// Lets what goes on behind the scenario's back come to its end.
+    fn work_behind(&mut self) {
+        if self.behind {
+            self.line("settle");
+        }
     }
 
     /// Where a device that calls may be made with is.
@@ -414,6 +433,7 @@ impl Maker {
         };
         device.state = DevState::Gone;
         self.call(&format!("{call} {name}"));
+        self.work_behind();
         self.line(format!("ref {name}"));
     }
 
@@ -474,12 +494,47 @@ impl Maker {
         if self.drivers[at].framework.is_some() {
             return;
         }
-        let value = *self
-            .dice
-            .pick(&["0", "0", "-ENODEV", "-EINVAL", "-ENXIO", "-EIO"])
-            .unwrap_or(&"0");
+        let values = ["0", "0", "-ENODEV", "-EINVAL", "-ENXIO", "-EPROBE_DEFER"];
+        let spared = usize::from(!self.behind);
+        let value = self.dice.pick(&values[..values.len() - spared]);
+        let value = *value.unwrap_or(&"0");
         let line = format!("probe_returns {} {value}", self.drivers[at].name);
         self.line(line);
+    }
+
+    /// One device depends on another from here on.
+    fn link(&mut self) {
+        let added = |d: &Dev| d.state == DevState::Added;
+        let (Some(consumer), Some(supplier)) = (self.some_device(added), self.some_device(added))
+        else {
+            return;
+        };
+        let flags = self.dice.weighted(&[
+            (3, "0"),
+            (2, "DL_FLAG_STATELESS"),
+            (3, "DL_FLAG_AUTOREMOVE_CONSUMER"),
+            (3, "DL_FLAG_AUTOREMOVE_SUPPLIER"),
+            (3, "DL_FLAG_AUTOPROBE_CONSUMER"),
+            (1, "DL_FLAG_STATELESS|DL_FLAG_AUTOREMOVE_CONSUMER"),
+        ]);
+        let link = self.fresh("link");
+        let (consumer, supplier) = (
+            self.devices[consumer].name.clone(),
+            self.devices[supplier].name.clone(),
+        );
+        self.line(format!(
+            "> {link} = device_link_add {consumer} {supplier} {flags}"
+        ));
+        self.line(format!("print \"{{{link}.state}}\""));
+        if flags == "DL_FLAG_STATELESS" {
+            self.links.push(link);
+        }
+    }
+
+    fn unlink(&mut self) {
+        if let Some(link) = self.links.pop() {
+            self.call(&format!("device_link_del {link}"));
+        }
     }
 
     fn children(&mut self) {
@@ -586,6 +641,7 @@ impl Maker {
                 self.drivers[at].registered = false;
                 let (name, platform) = (self.drivers[at].name.clone(), self.drivers[at].platform);
                 self.unregister_driver(&name, platform);
+                self.work_behind();
             }
         }
     }

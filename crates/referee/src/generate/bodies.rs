@@ -249,6 +249,10 @@ impl Maker {
                 .dice
                 .pick(&["-ENODEV", "-EINVAL", "-ENOMEM"])
                 .unwrap_or(&"-EIO");
+            let error = match self.behind && self.dice.percent(40) {
+                true => "-EPROBE_DEFER",
+                false => error,
+            };
             let line = match self.dice.percent(40) {
                 true => format!("return {error}"),
                 false => format!("return_nth {} {error}", 1 + self.dice.below(2)),
