@@ -135,8 +135,8 @@ pub fn device_register(device: &Device) -> Result {
 
 /// Takes a device out (`device_del`). The creator's reference stays.
 ///
-/// A second time, or before `device_add` or after one that failed, it is a splat and
-/// nothing is done: the kernel would follow a null pointer.
+/// A second time it is a splat and nothing is done; so it is before `device_add` or
+/// after one that failed, where the kernel would follow a null pointer.
 #[track_caller]
 pub fn device_del(device: &Device) {
     let core = device.core();
@@ -145,15 +145,22 @@ pub fn device_del(device: &Device) {
         // kill_device.
         let mut state = device.state();
         let killed = !state.dead && state.in_sysfs;
-        state.dead = true;
-        killed
+        let again = core::mem::replace(&mut state.dead, true);
+        if killed { Ok(()) } else { Err(again) }
     };
-    if !killed {
-        core.splat(
-            SplatKind::Bug,
-            Some(device.device_ref()),
-            "device_del on a device that is not added: removed twice, or never added",
-        );
+    if let Err(again) = killed {
+        let (kind, text) = match again {
+            true => (
+                SplatKind::Warn,
+                "device_del on a device that is removed already",
+            ),
+            // There is no dev->p.
+            false => (
+                SplatKind::Bug,
+                "device_del on a device that was never added",
+            ),
+        };
+        core.splat(kind, Some(device.device_ref()), text);
         return;
     }
     let (parent, bus, class) = {
