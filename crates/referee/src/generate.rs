@@ -121,7 +121,7 @@ struct Maker {
 }
 
 /// Names that platform devices and drivers find each other by.
-const MATCHES: &[&str] = &["lf-a", "lf-b"];
+const MATCHES: &[&str] = &["lf-a", "lf-b", "lf-c"];
 
 impl Maker {
     fn new(dice: Dice) -> Maker {
