@@ -1,6 +1,5 @@
 //! `lastfd-referee`: what `cargo xtask oracle` runs once there is a kernel.
 #![forbid(unsafe_code)]
-#![expect(clippy::print_stdout, reason = "a command line tool talks to its user")]
 
 use std::path::PathBuf;
 use std::process::ExitCode;
