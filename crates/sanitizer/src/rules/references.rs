@@ -120,7 +120,15 @@ fn over_put(
     for put in shadow.into_iter().flat_map(|shadow| &shadow.put) {
         finding.add(Some(Role::Freed), put);
     }
-    finding.add(Some(Role::Freed), event);
+    // A release that came too early is the core's; the put before it is the driver's.
+    let role = match event.kind {
+        EventKind::Splat {
+            kind: SplatKind::Refcount,
+            ..
+        } => Some(Role::Freed),
+        _ => None,
+    };
+    finding.add(role, event);
     finding.explains.push(event.seq);
     findings.add(device.id, finding);
 }
