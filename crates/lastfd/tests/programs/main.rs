@@ -1,0 +1,13 @@
+//! Unmodified programs on a bench: what they see of its devices, and what is left
+//! of them when devices or programs go.
+//!
+//! The programs are beside this file, in C, Go and Python, and those of stock
+//! packages. Without a compiler or a package the tests that need it have nothing
+//! to do, which in the CI is an error.
+
+mod compile;
+mod last_close;
+mod rows;
+mod signals;
+mod stock;
+mod talk;

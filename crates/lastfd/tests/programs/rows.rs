@@ -1,0 +1,439 @@
+//! Every call of the unplug table, made by programs on descriptors that they hold.
+//!
+//! What is expected is the checked-in list of what was recorded of Linux, and the
+//! devices are those that the in-process tests of the list use. The programs answer
+//! operations by their names in the list.
+
+use core::time::Duration;
+use std::path::Path;
+
+use lastfd::{Bench, Command, Ending, Trigger};
+use lastfd_rigs::drm::{Card, Removal as CardRemoval, display_driver};
+use lastfd_rigs::v4l2::{Camera, Removal};
+use lastfd_rigs::{iio, v4l2};
+
+use crate::compile;
+use crate::talk::{SOON, Talk};
+
+const ROWS: &str = include_str!("../../../../docs/unplug-rows.tsv");
+
+/// Not made by these programs: a node of one's own needs rights that a test must
+/// not have, and would be the real machine's.
+const NOT_MADE: [&str; 1] = ["mknod same rdev + open"];
+
+struct Row {
+    operation: &'static str,
+    before: Option<&'static str>,
+    after: &'static str,
+}
+
+/// The calls that are done, on this kind of descriptor.
+fn calls(kind: &str) -> Vec<Row> {
+    let rows = ROWS.lines().filter_map(|line| {
+        let [part, operation, of, before, after, status, _] =
+            line.split('\t').collect::<Vec<_>>().try_into().ok()?;
+        let shown = part == "call" && of == kind && status == "done";
+        (shown && !NOT_MADE.contains(&operation)).then_some(Row {
+            operation,
+            before: (before != "-").then_some(before),
+            after,
+        })
+    });
+    rows.collect()
+}
+
+/// A device of a kind in the list, which can be taken away.
+struct Device {
+    /// Its name in the list.
+    kind: &'static str,
+    /// The name that programs know for it.
+    program: &'static str,
+    path: String,
+    attribute: String,
+    remove: Box<dyn FnOnce()>,
+    /// What holds the hardware, dropped before the bench.
+    end: Box<dyn FnOnce()>,
+}
+
+/// A camera without frames.
+fn camera(bench: &Bench, how: Removal) -> Device {
+    camera_with(bench, how, None)
+}
+
+fn camera_with(bench: &Bench, how: Removal, period: Option<Duration>) -> Device {
+    let probe = move |device: &_| Camera::probe(device, period);
+    let rig = lastfd::sync::Arc::new(v4l2::Rig::on(bench.system(), probe).unwrap());
+    let removed = rig.clone();
+    Device {
+        kind: match how {
+            Removal::Unbind => "v4l2-unbind",
+            Removal::Disconnect => "v4l2-disconnect",
+        },
+        program: "v4l2",
+        path: "/dev/video0".into(),
+        attribute: "/sys/class/video4linux/video0/name".into(),
+        remove: Box::new(move || removed.remove(how)),
+        end: Box::new(move || rig.end()),
+    }
+}
+
+fn card(bench: &Bench, how: CardRemoval) -> Device {
+    let card = Card::on(bench.system(), display_driver(), how).unwrap();
+    let card = lastfd::sync::Arc::new(card);
+    let removed = card.clone();
+    Device {
+        kind: match how {
+            CardRemoval::Unplug => "drm-unplug",
+            _ => "drm-unregister",
+        },
+        program: "drm",
+        path: card.path(),
+        attribute: "/sys/class/drm/card0/dev".into(),
+        remove: Box::new(move || removed.remove()),
+        end: Box::new(move || card.end()),
+    }
+}
+
+/// A converter whose buffer is enabled, with a trigger that is silent.
+fn converter(bench: &Bench, kind: &'static str) -> Device {
+    let rig = iio::Rig::on(bench.system(), lastfd_rigs::iio::dummy).unwrap();
+    let rig = lastfd::sync::Arc::new(rig);
+    rig.enable_buffer().unwrap();
+    let removed = rig.clone();
+    Device {
+        kind,
+        program: kind,
+        path: rig.path(),
+        attribute: "/sys/bus/iio/devices/iio:device0/in_voltage0_raw".into(),
+        remove: Box::new(move || removed.unplug()),
+        end: Box::new(move || rig.end()),
+    }
+}
+
+fn adapter(bench: &Bench) -> Device {
+    let adapter = bench.plug_spec(&"cec".parse().unwrap()).unwrap();
+    Device {
+        kind: "cec",
+        program: "cec",
+        path: "/dev/cec0".into(),
+        attribute: "/sys/bus/cec/devices/cec0/uevent".into(),
+        remove: Box::new(move || adapter.unplug()),
+        end: Box::new(|| ()),
+    }
+}
+
+/// A program that holds a device.
+struct Play<'a> {
+    program: Talk<'a>,
+    kind: &'static str,
+    remove: Option<Box<dyn FnOnce()>>,
+    end: Box<dyn FnOnce()>,
+}
+
+impl<'a> Play<'a> {
+    fn new(command: Command<'a>, device: Device) -> Play<'a> {
+        let arguments = [device.program, &device.path, &device.attribute];
+        Play {
+            program: Talk::start(command.args(arguments), "ready"),
+            kind: device.kind,
+            remove: Some(device.remove),
+            end: device.end,
+        }
+    }
+
+    fn remove(&mut self) {
+        let remove = self.remove.take().unwrap();
+        remove();
+    }
+
+    /// Makes every call of the list before and after the removal, and gives how many
+    /// the program knew.
+    fn through(mut self) -> usize {
+        let rows = calls(self.kind);
+        let mut wrong = Vec::new();
+        let mut made = 0;
+        let mut make = |program: &mut Talk<'_>, when, operation, expected| {
+            let said = program.ask(operation);
+            if said == "no such operation" {
+                return;
+            }
+            made += 1;
+            if said != expected {
+                wrong.push(format!("{when} {operation}: {said}, not {expected}"));
+            }
+        };
+        for row in &rows {
+            if let Some(before) = row.before {
+                make(&mut self.program, "before:", row.operation, before);
+            }
+        }
+        self.remove();
+        for row in &rows {
+            make(&mut self.program, "after:", row.operation, row.after);
+        }
+        assert_eq!(wrong, [""; 0], "{}", self.kind);
+        self.end();
+        made
+    }
+
+    fn end(self) {
+        assert_eq!(self.program.end(), (Vec::new(), Ending::Exited(0)));
+        (self.end)();
+    }
+}
+
+/// The C program of the rows, if there is a compiler.
+fn c_plays(device: impl FnOnce(&Bench) -> Device, begin: Option<&str>) {
+    let Some(program) = compile::c_rows("rows", &[]) else {
+        return;
+    };
+    plays(&program, &[], device, begin, 30);
+}
+
+fn plays(
+    program: &Path,
+    arguments: &[&Path],
+    device: impl FnOnce(&Bench) -> Device,
+    begin: Option<&str>,
+    at_least: usize,
+) {
+    let bench = Bench::new();
+    let device = device(&bench);
+    let made = {
+        let command = bench.command(program).args(arguments);
+        let mut play = Play::new(command, device);
+        if let Some(begin) = begin {
+            assert_eq!(play.program.ask(begin), "0");
+        }
+        play.through()
+    };
+    assert!(made >= at_least, "it knew only {made}");
+    bench.finish().assert_clean();
+}
+
+const STREAM: Option<&str> = Some("begin a stream");
+
+#[test]
+fn every_call_on_a_camera_answers_as_recorded_around_an_unbind() {
+    c_plays(|bench| camera(bench, Removal::Unbind), STREAM);
+}
+
+#[test]
+fn every_call_on_a_camera_answers_as_recorded_around_a_disconnect() {
+    c_plays(|bench| camera(bench, Removal::Disconnect), STREAM);
+}
+
+#[test]
+fn every_call_on_an_adapter_answers_as_recorded() {
+    c_plays(adapter, None);
+}
+
+#[test]
+fn every_call_on_a_card_answers_as_recorded_around_an_unplug() {
+    c_plays(|bench| card(bench, CardRemoval::Unplug), None);
+}
+
+#[test]
+fn every_call_on_a_card_answers_as_recorded_around_an_unregister() {
+    c_plays(|bench| card(bench, CardRemoval::Unregister), None);
+}
+
+#[test]
+fn every_call_on_a_converter_answers_as_recorded() {
+    c_plays(|bench| converter(bench, "iio-chrdev"), None);
+}
+
+#[test]
+fn every_call_on_a_converters_buffer_answers_as_recorded() {
+    c_plays(|bench| converter(bench, "iio-buffer"), None);
+}
+
+#[test]
+fn every_call_on_a_converters_events_answers_as_recorded() {
+    c_plays(|bench| converter(bench, "iio-event"), None);
+}
+
+#[test]
+fn a_static_program_is_answered_the_same() {
+    let Some(program) = compile::c_rows("rows-static", &["-static"]) else {
+        return;
+    };
+    let camera = |bench: &Bench| camera(bench, Removal::Unbind);
+    plays(&program, &[], camera, STREAM, 30);
+    plays(&program, &[], adapter, None, 30);
+    let card = |bench: &Bench| card(bench, CardRemoval::Unplug);
+    plays(&program, &[], card, None, 30);
+    let converter = |bench: &Bench| converter(bench, "iio-chrdev");
+    plays(&program, &[], converter, None, 30);
+}
+
+#[test]
+fn a_go_program_is_answered_the_same() {
+    let Some(program) = compile::go_rows() else {
+        return;
+    };
+    let camera = |bench: &Bench| camera(bench, Removal::Unbind);
+    plays(&program, &[], camera, STREAM, 30);
+    let converter = |bench: &Bench| converter(bench, "iio-chrdev");
+    plays(&program, &[], converter, None, 30);
+}
+
+#[test]
+fn a_python_program_is_answered_the_same() {
+    if !compile::has("python3") {
+        return;
+    }
+    let (python, program) = (Path::new("python3"), compile::python_rows());
+    let camera = |bench: &Bench| camera(bench, Removal::Unbind);
+    plays(python, &[&program], camera, STREAM, 30);
+    let converter = |bench: &Bench| converter(bench, "iio-chrdev");
+    plays(python, &[&program], converter, None, 30);
+}
+
+/// A call that sleeps while the device goes, and what it then gives; without that,
+/// only a signal ends it.
+struct Sleep {
+    begin: &'static str,
+    call: &'static str,
+    /// What the events call it.
+    blocked: &'static str,
+    gives: Option<&'static str>,
+}
+
+const fn sleep(
+    begin: &'static str,
+    call: &'static str,
+    blocked: &'static str,
+    gives: Option<&'static str>,
+) -> Sleep {
+    Sleep {
+        begin,
+        call,
+        blocked,
+        gives,
+    }
+}
+
+const NOTHING: &str = "";
+const FULL: &str = "begin a stream";
+const DRY: &str = "begin a dry stream";
+const HUNG_UP: Option<&str> = Some("PRI/ERR/HUP");
+
+fn sleeps(device: impl Fn(&Bench) -> Device, table: &[Sleep]) {
+    let Some(program) = compile::c_rows("rows", &[]) else {
+        return;
+    };
+    for row in table {
+        let bench = Bench::new();
+        let mut play = Play::new(bench.command(&program), device(&bench));
+        if row.begin != NOTHING {
+            assert_eq!(play.program.ask(row.begin), "0");
+        }
+        play.program.tell(row.call);
+        let asleep = Trigger::Blocked(row.blocked.into());
+        let seen = bench.wait_for(asleep, SOON);
+        assert!(seen.is_ok(), "{} does not sleep: {seen:?}", row.call);
+        play.remove();
+        match row.gives {
+            Some(gives) => assert_eq!(play.program.line(), gives, "{}", row.call),
+            None => {
+                play.program.is_silent();
+                play.program.interrupt();
+                assert_eq!(play.program.line(), "EINTR", "{}", row.call);
+            }
+        }
+        play.end();
+        bench.finish().assert_clean();
+    }
+}
+
+#[test]
+fn who_sleeps_on_a_camera_is_told_of_an_unbind_as_recorded() {
+    let silent = |bench: &Bench| camera(bench, Removal::Unbind);
+    let select = Some("readable+exceptional");
+    let table = [
+        sleep(DRY, "sleep in DQBUF", "VIDIOC_DQBUF", Some("EINVAL")),
+        sleep(FULL, "sleep in poll", "poll", HUNG_UP),
+        sleep(FULL, "sleep in select", "select", select),
+        sleep(DRY, "sleep in DQEVENT", "VIDIOC_DQEVENT", None),
+    ];
+    sleeps(silent, &table);
+    let five = Some(Duration::from_millis(200));
+    let running = |bench: &Bench| camera_with(bench, Removal::Unbind, five);
+    let table = [
+        sleep(
+            FULL,
+            "loop of DQBUF and QBUF",
+            "VIDIOC_DQBUF",
+            Some("EINVAL from DQBUF"),
+        ),
+        sleep(NOTHING, "loop of read()", "read", Some("EINVAL")),
+    ];
+    sleeps(running, &table);
+}
+
+#[test]
+fn who_sleeps_on_a_camera_is_told_of_a_disconnect_as_recorded() {
+    let silent = |bench: &Bench| camera(bench, Removal::Disconnect);
+    let select = Some("readable+exceptional");
+    let table = [
+        sleep(DRY, "sleep in DQBUF", "VIDIOC_DQBUF", None),
+        sleep(FULL, "sleep in poll", "poll", HUNG_UP),
+        sleep(FULL, "sleep in select", "select", select),
+        sleep(DRY, "sleep in DQEVENT", "VIDIOC_DQEVENT", None),
+    ];
+    sleeps(silent, &table);
+    let five = Some(Duration::from_millis(200));
+    let running = |bench: &Bench| camera_with(bench, Removal::Disconnect, five);
+    let table = [
+        sleep(
+            FULL,
+            "loop of DQBUF and QBUF",
+            "VIDIOC_DQBUF",
+            Some("ENODEV from QBUF"),
+        ),
+        sleep(NOTHING, "loop of read()", "read", Some("ENODEV")),
+    ];
+    sleeps(running, &table);
+}
+
+#[test]
+fn who_sleeps_on_an_adapter_is_told_as_recorded() {
+    let change = Some("STATE_CHANGE of ffff, 0000");
+    let table = [
+        sleep(NOTHING, "sleep in RECEIVE", "CEC_RECEIVE", None),
+        sleep(NOTHING, "sleep in DQEVENT", "CEC_DQEVENT", change),
+        sleep(NOTHING, "sleep in poll", "poll", HUNG_UP),
+    ];
+    sleeps(adapter, &table);
+}
+
+#[test]
+fn who_sleeps_on_a_card_is_told_nothing_but_of_a_vblank() {
+    for how in [CardRemoval::Unplug, CardRemoval::Unregister] {
+        let table = [
+            sleep(NOTHING, "sleep in read", "read", None),
+            sleep(NOTHING, "sleep in poll", "poll", None),
+            sleep(NOTHING, "sleep in select", "select", None),
+            sleep(
+                NOTHING,
+                "sleep in WAIT_VBLANK",
+                "DRM_IOCTL_WAIT_VBLANK",
+                Some("0"),
+            ),
+        ];
+        sleeps(|bench| card(bench, how), &table);
+    }
+}
+
+#[test]
+fn who_sleeps_on_a_converter_is_told_in_read_and_not_in_poll() {
+    for kind in ["iio-chrdev", "iio-buffer", "iio-event"] {
+        let table = [
+            sleep(NOTHING, "sleep in read", "read", Some("ENODEV")),
+            sleep(NOTHING, "sleep in poll", "poll", None),
+            sleep(NOTHING, "sleep in select", "select", None),
+        ];
+        sleeps(|bench| converter(bench, kind), &table);
+    }
+}
