@@ -4,7 +4,10 @@ use anyhow::Result;
 use xshell::cmd;
 
 use crate::counts::Runner;
-use crate::packages::{self, CLIENTS, COMPILER, DRM_HEADERS, KERNEL_HEADERS, PYTHON};
+use crate::packages::{
+    self, C_COMPILER, CLIENTS, COMPILER, DRM_CLIENTS, DRM_HEADERS, GO_COMPILER, KERNEL_HEADERS,
+    PYTHON, UDEV_CLIENT, VIDEO_CLIENTS,
+};
 use crate::plan::{Done, Job, Stage};
 use crate::step::Step;
 use crate::{fuzz, soak};
@@ -20,12 +23,23 @@ pub(crate) const WHOLE: u64 = 19 * 60;
 pub(crate) const STAGES: &[Stage] = &[
     Stage {
         name: "packages",
-        does: "install libiio's stock clients, a C++ compiler and C headers if they are missing",
+        does: "install stock clients, compilers and C headers if they are missing",
         budget: |_| 180,
         part_of: None,
         body: |job| {
-            let clients = [CLIENTS, PYTHON, COMPILER, KERNEL_HEADERS, DRM_HEADERS];
-            packages::install(job, &clients)
+            let packages = [
+                CLIENTS,
+                PYTHON,
+                VIDEO_CLIENTS,
+                DRM_CLIENTS,
+                UDEV_CLIENT,
+                COMPILER,
+                C_COMPILER,
+                GO_COMPILER,
+                KERNEL_HEADERS,
+                DRM_HEADERS,
+            ];
+            packages::install(job, &packages)
         },
     },
     Stage {

@@ -55,6 +55,36 @@ pub(crate) const DRM_HEADERS: Package = Package {
     },
 };
 
+/// Stock clients of V4L2 and CEC.
+pub(crate) const VIDEO_CLIENTS: Package = Package {
+    name: "v4l-utils",
+    present: |_| on_path("v4l2-ctl") && on_path("cec-ctl"),
+};
+
+/// Stock clients of libdrm.
+pub(crate) const DRM_CLIENTS: Package = Package {
+    name: "libdrm-tests",
+    present: |_| on_path("drmdevice"),
+};
+
+/// udev's client.
+pub(crate) const UDEV_CLIENT: Package = Package {
+    name: "udev",
+    present: |_| on_path("udevadm"),
+};
+
+/// What the C programs of the tests are compiled with, static ones too.
+pub(crate) const C_COMPILER: Package = Package {
+    name: "gcc",
+    present: |_| on_path("gcc"),
+};
+
+/// What the Go programs of the tests are compiled with.
+pub(crate) const GO_COMPILER: Package = Package {
+    name: "golang-go",
+    present: |_| on_path("go"),
+};
+
 /// The kernel's source, of which the parser of KTAP is used.
 pub(crate) const KERNEL_SOURCE: Package = Package {
     name: "linux-source-6.12",

@@ -68,6 +68,13 @@ pub(crate) const STAGES: &[Stage] = &[
         body: |job| kept(job, "cycles", |job| cycles(job, Some(job.checkout.cycles))),
     },
     Stage {
+        name: "programs",
+        does: "unmodified programs: 20000 calls in a storm of signals, and a crowd for a minute",
+        budget: |_| 1800,
+        part_of: None,
+        body: |job| kept(job, "programs", programs),
+    },
+    Stage {
         name: "fuzz",
         does: "every fuzz target, for its share of the minutes",
         budget: |checkout| checkout.minutes * 60 + 900,
@@ -136,6 +143,19 @@ pub(crate) fn cycles(job: &mut Job<'_>, cycles: Option<u64>) -> Result<Done> {
     if let Some(cycles) = cycles {
         step = step.env("LASTFD_SOAK_CYCLES", cycles.to_string());
     }
+    job.run(step)?;
+    Ok(Done::Passed)
+}
+
+/// The tests of served programs in their long form.
+fn programs(job: &mut Job<'_>) -> Result<Done> {
+    let tests = cmd!(
+        job.checkout.sh,
+        "cargo test -p lastfd --release --test programs --test crowd -- --nocapture"
+    );
+    let step = Step::tests(tests, Runner::Libtest)
+        .env("LASTFD_STORM_CALLS", "20000")
+        .env("LASTFD_CROWD_SECONDS", "60");
     job.run(step)?;
     Ok(Done::Passed)
 }
