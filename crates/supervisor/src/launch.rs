@@ -237,6 +237,8 @@ impl Drop for Supervisor {
                 started.take();
             }
         }
+        // What the dead had open is closed before the one who sees it ends.
+        self.wait_closed(DYING);
         self.shared.reactor.stop();
         if let Some(thread) = self.thread.take() {
             // It has not panicked: what it calls is guarded.

@@ -88,3 +88,24 @@ fn close_range_closes_it() {
 fn a_mapping_keeps_it_open() {
     held_by("mapping");
 }
+
+#[test]
+fn a_program_that_its_parent_left_behind_is_ended_with_the_run() {
+    let Some(program) = compile::c_rows("rows", &[]) else {
+        return;
+    };
+    let bench = Bench::new();
+    let camera = "camera:size=64x48,fps=1".parse().unwrap();
+    bench.plug_spec(&camera).unwrap();
+    // It sleeps with a buffer mapped, and its input goes on.
+    let leave = "printf 'begin a dry stream\nsleep in DQBUF\n' | \
+                 \"$0\" v4l2 /dev/video0 /sys/class/video4linux/video0/name > /dev/null & \
+                 echo left; read line";
+    let command = bench.command("sh").args(["-c", leave]).arg(&program);
+    let parent = Talk::start(command, "left");
+    let asleep = Trigger::Blocked("VIDIOC_DQBUF".into());
+    assert!(bench.wait_for(asleep, SOON).is_ok());
+    parent.end();
+    assert_eq!(files_closed(&bench), 0);
+    bench.finish().assert_clean();
+}
