@@ -1,6 +1,8 @@
 //! Many programs at once, while devices come and go. A process of its own, whose
 //! descriptors and children are counted.
 
+#![expect(clippy::print_stdout, reason = "`cargo xtask soak` keeps the figures")]
+
 #[expect(dead_code, reason = "the other programs are not run here")]
 #[path = "../programs/compile.rs"]
 mod compile;

@@ -5,9 +5,12 @@
 //! packages. Without a compiler or a package the tests that need it have nothing
 //! to do, which in the CI is an error.
 
+#![expect(clippy::print_stdout, reason = "`cargo xtask soak` keeps the figures")]
+
 mod compile;
 mod last_close;
 mod rows;
 mod signals;
 mod stock;
 mod talk;
+mod trees;

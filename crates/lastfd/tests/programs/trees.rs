@@ -1,0 +1,101 @@
+//! What programs see happen in `/dev`, and what they cannot do there and in `/sys`.
+
+use lastfd::{Bench, Ending};
+
+use crate::compile;
+use crate::talk::Talk;
+
+/// Watches a node of this device while it is unplugged.
+fn watched(spec: &str, node: &str) {
+    let Some(program) = compile::c("watch") else {
+        return;
+    };
+    let bench = Bench::new();
+    let device = bench.plug_spec(&spec.parse().unwrap()).unwrap();
+    let watch = Talk::start(bench.command(&program).arg(node), "watching");
+    device.unplug();
+    let name = node.rsplit('/').next().unwrap();
+    let (mut seen, ending) = watch.end();
+    // What udev does to a new node may be seen first.
+    seen.dedup();
+    let expected = ["the node: ATTRIB".to_owned(), format!("{name}: DELETE")];
+    assert_eq!(
+        (&seen[..], ending),
+        (&expected[..], Ending::Exited(0)),
+        "{spec}"
+    );
+    bench.finish().assert_clean();
+}
+
+#[test]
+fn inotify_tells_of_a_node_that_goes() {
+    for (spec, node) in [
+        ("camera", "/dev/video0"),
+        ("cec", "/dev/cec0"),
+        ("display", "/dev/dri/card0"),
+        ("iio-adc", "/dev/iio:device0"),
+    ] {
+        watched(spec, node);
+    }
+}
+
+#[test]
+fn the_folder_of_cards_goes_with_the_last_of_them() {
+    let bench = Bench::new();
+    let card = || bench.plug_spec(&"display".parse().unwrap()).unwrap();
+    let (first, second) = (card(), card());
+    let there = || {
+        let ls = bench.command("ls").args(["-d", "/dev/dri"]);
+        ls.output().unwrap().ending == Ending::Exited(0)
+    };
+    first.unplug();
+    assert!(there());
+    second.unplug();
+    assert!(!there());
+    bench.finish().assert_clean();
+}
+
+/// The machine's own, as this process sees it.
+fn machine() -> (String, Vec<String>) {
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let nodes = std::fs::read_dir("/dev").unwrap();
+    let name = |node: std::io::Result<std::fs::DirEntry>| {
+        node.unwrap().file_name().to_string_lossy().into_owned()
+    };
+    let mut nodes: Vec<String> = nodes.map(name).collect();
+    nodes.sort();
+    (mounts, nodes)
+}
+
+#[test]
+fn a_program_with_all_rights_does_not_reach_the_machines_sys_and_dev() {
+    let tries = [
+        "mount -t tmpfs lastfd /sys",
+        "mount -t tmpfs lastfd /dev",
+        "mount --bind /tmp /sys",
+        "umount /dev",
+        "echo x > /dev/lastfd-file",
+        "mkdir /dev/lastfd-folder",
+        "mknod /dev/lastfd-node c 81 0",
+        "ln -s /tmp /dev/lastfd-link",
+        "rm /dev/video0",
+        "chmod 777 /dev/video0",
+        "echo x > /sys/kernel/lastfd-file",
+        "cd /sys && echo x > lastfd-file",
+        "mkdir /sys/lastfd-folder",
+        "rm -r /sys/class/video4linux",
+    ];
+    let before = machine();
+    let bench = Bench::new();
+    bench.plug_spec(&"camera".parse().unwrap()).unwrap();
+    for line in tries {
+        let output = bench.command("sh").args(["-c", line]).output().unwrap();
+        assert_ne!(output.ending, Ending::Exited(0), "{line}");
+    }
+    let still = bench
+        .command("ls")
+        .args(["/dev/video0", "/sys/class/video4linux/video0/name"]);
+    assert_eq!(still.output().unwrap().ending, Ending::Exited(0));
+    bench.finish();
+    assert_eq!(machine(), before);
+}
