@@ -25,6 +25,8 @@ const FCNTL: [u32; 4] = [
     libc::F_GETFL as u32,
     libc::F_SETFL as u32,
 ];
+/// The last of the standard descriptors.
+const STANDARD: u32 = libc::STDERR_FILENO as u32;
 const AF_NETLINK: u32 = libc::AF_NETLINK as u32;
 const NETLINK_KOBJECT_UEVENT: u32 = 15;
 
@@ -85,8 +87,16 @@ fn body(when: When, settings: &Settings) -> Vec<sock_filter> {
     match when {
         When::RangeOrAll(_) | When::PathOrRange(_) if settings.trap_all => vec![trap],
         When::Always => vec![trap],
-        When::Range(arg) | When::RangeOrAll(arg) => vec![
+        When::Range(arg) => vec![
             argument(arg),
+            jump(BPF_JGE, low, 0, 2),
+            jump(BPF_JGE, high, 1, 0),
+            trap,
+            pass,
+        ],
+        When::RangeOrAll(arg) => vec![
+            argument(arg),
+            jump(BPF_JGT, STANDARD, 0, 2),
             jump(BPF_JGE, low, 0, 2),
             jump(BPF_JGE, high, 1, 0),
             trap,
@@ -255,7 +265,7 @@ mod tests {
             When::Always => true,
             When::Range(arg) => ours(arg),
             When::EitherRange(one, other) => ours(one) || ours(other),
-            When::RangeOrAll(arg) => ours(arg) || settings.trap_all,
+            When::RangeOrAll(arg) => ours(arg) || number(arg) <= 2 || settings.trap_all,
             When::Ioctl => ours(0) || IOCTL_TYPES.contains(&((number(1) >> 8) as u8)),
             When::PathOrRange(flags) => {
                 settings.trap_all
@@ -278,6 +288,8 @@ mod tests {
             15,
             16,
             767,
+            2,
+            3,
             768,
             1023,
             1024,

@@ -14,7 +14,7 @@ impl fmt::Display for When {
             }
             When::RangeOrAll(arg) => write!(
                 f,
-                "argument {arg} is in the range; always with trap-all"
+                "argument {arg} is in the range, or 0, 1 or 2; always with trap-all"
             ),
             When::Ioctl => {
                 f.write_str("argument 0 is in the range, or the command is of type V, d, a, i or \\|")

@@ -13,7 +13,8 @@ pub enum When {
     Range(u8),
     /// One of two arguments is.
     EitherRange(u8, u8),
-    /// As [`When::Range`]; with `--trap-all` always.
+    /// As [`When::Range`], or it is a standard descriptor (0, 1 or 2), where a shell puts
+    /// what it redirects; with `trap-all` always.
     RangeOrAll(u8),
     /// The first argument is a descriptor in the range, or the second is an ioctl of a
     /// class we serve, so that a descriptor below the range works, too.

@@ -220,3 +220,19 @@ fn udevadm_finds_what_udev_knows_of_each_kind() {
         });
     }
 }
+
+#[test]
+fn what_a_shell_redirects_into_an_attribute_is_stored() {
+    run(&Client {
+        devices: &["iio-adc"],
+        command: &[
+            "sh",
+            "-c",
+            "a=/sys/bus/iio/devices/iio:device0/in_voltage0_offset; \
+             echo 77 > $a && cat $a && cat < $a && \
+             echo iio-adc > /sys/bus/platform/drivers/iio-adc/unbind && \
+             { cat $a || echo gone; }",
+        ],
+        says: &["77", "77", "gone"],
+    });
+}
