@@ -1,6 +1,8 @@
 //! Threads asleep in every way, signals, and storms of them.
 
-use lastfd::{Bench, Ending, EventKind, Trigger};
+use core::cell::Cell;
+
+use lastfd::{Bench, Ending, Event, EventKind, Trigger};
 use lastfd_rigs::v4l2::Camera;
 use lastfd_rigs::{iio, v4l2};
 
@@ -45,6 +47,20 @@ fn asleep<'a>(bench: &'a Bench, program: &std::path::Path, how: &str) -> Talk<'a
         assert!(blocked.is_ok(), "nobody sleeps in {call}");
     }
     sleepers
+}
+
+/// Waits until who was woken by a signal in this call sleeps in it once more.
+fn asleep_again(bench: &Bench, call: &str) {
+    let sleeps = Cell::new(0);
+    let blocked = Trigger::Blocked(call.into());
+    let second = |event: &Event| {
+        if blocked.matches(&event.kind) {
+            sleeps.set(sleeps.get() + 1);
+        }
+        sleeps.get() == 2
+    };
+    let found = bench.wait_for(second, SOON);
+    assert!(found.is_ok(), "{call} was not begun again");
 }
 
 /// So many lines, in the order of the alphabet: threads end in any.
@@ -93,6 +109,10 @@ fn a_signal_ends_every_sleep_but_those_that_restart() {
         }
         ended.sort_unstable();
         assert_eq!(lines(&mut sleepers, ended.len()), ended, "{how}");
+        if how == "restart" {
+            asleep_again(&bench, "VIDIOC_DQBUF");
+            asleep_again(&bench, "read");
+        }
         silent.unplug();
         if how == "restart" {
             let ended = ["DQBUF: EINVAL", "read: ENODEV"];
