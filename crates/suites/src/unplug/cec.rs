@@ -175,7 +175,10 @@ fn a_dequeue_gets_one_state_change_and_then_enodev(test: &Test) -> Result {
     kunit_expect_eq!(test, event.event, CEC_EVENT_STATE_CHANGE);
     let state = event.state_change();
     kunit_expect_eq!(test, state.phys_addr, CEC_PHYS_ADDR_INVALID);
-    kunit_expect_eq!(test, state.log_addr_mask, 0);
+    // __cec_s_phys_addr posts before cec_adap_unconfigure takes the addresses away and
+    // after it; the second replaces the first where no reader was that quick.
+    let mask = state.log_addr_mask;
+    kunit_expect_true!(test, mask == 0 || mask == 1 << CEC_LOG_ADDR_PLAYBACK_1);
     kunit_expect_eq!(test, dqevent(&file).err(), Some(Errno::ENODEV));
     Ok(())
 }
