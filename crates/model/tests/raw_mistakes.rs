@@ -85,7 +85,7 @@ fn g34_a_second_unregister_is_told_and_underflows_no_count() {
     let device = platform_device_register(&system, "sensor", PlatformId::None).unwrap();
     platform_device_unregister(&device);
     platform_device_unregister(&device);
-    assert_eq!(splats(&events), [SplatKind::Bug, SplatKind::Refcount]);
+    assert_eq!(splats(&events), [SplatKind::Warn, SplatKind::Refcount]);
     assert_eq!(kref_read(&device), 0);
 }
 

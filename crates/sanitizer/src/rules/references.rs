@@ -38,7 +38,7 @@ pub(crate) static G34: Rule = Rule {
 
 /// How the splats of a second end begin.
 const ENDED_TWICE: [&str; 3] = [
-    "device_del on a device that is not added",
+    "device_del on a device that is removed already",
     "misc_deregister of what is not registered",
     "unexpected driver unregister",
 ];
