@@ -146,15 +146,23 @@ impl Reactor {
     /// Tries the call again when this descriptor, a copy of the program's, is ready.
     /// False if it is one that always is.
     pub(crate) fn watch_foreign(&self, fd: &OwnedFd, number: u64, events: u32) -> bool {
-        let events = epoll::EventFlags::from_bits_retain(events) | epoll::EventFlags::ONESHOT;
-        self.watch(fd, Token::Foreign(number), events).is_ok()
+        let oneshot = epoll::EventFlags::from_bits_retain(events) | epoll::EventFlags::ONESHOT;
+        match self.watch(fd, Token::Foreign(number), oneshot) {
+            // An earlier call's copy of the same file had this number. The program still
+            // has the file open, so the kernel kept the entry when the copy was closed.
+            Err(rustix::io::Errno::EXIST) => {
+                self.watch_again(fd, number, events);
+                true
+            }
+            watched => watched.is_ok(),
+        }
     }
 
     /// Watches it once more, after it was ready.
     pub(crate) fn watch_again(&self, fd: &OwnedFd, number: u64, events: u32) {
         let events = epoll::EventFlags::from_bits_retain(events) | epoll::EventFlags::ONESHOT;
         let data = epoll::EventData::new_u64(Token::Foreign(number).pack());
-        // It is in the set: it was put there by `watch_foreign`.
+        // It is in the set: `watch_foreign` put it there, or an earlier call's did.
         let _ = epoll::modify(&self.epoll, fd, data, events);
     }
 
