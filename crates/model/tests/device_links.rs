@@ -274,3 +274,25 @@ fn a_probe_refused_for_managed_resources_leaves_its_link_marked_for_ever() {
     platform_device_unregister(&consumer);
     platform_device_unregister(&supplier);
 }
+
+#[test]
+fn a_driver_whose_device_was_released_unbound_in_part_still_unregisters() {
+    let system = System::new();
+    let events = system.record();
+    let driver = platform_driver(&system, "supplier");
+    driver_register(&driver).unwrap();
+    let supplier = platform_device_register(&system, "supplier", PlatformId::None).unwrap();
+    let consumer = unbound(&system, "consumer");
+    device_link_add(&consumer, &supplier, LinkFlags::default()).unwrap();
+    devm_add_action(&consumer, Action::new(|| ())).unwrap();
+    driver_register(&platform_driver(&system, "consumer")).unwrap();
+    // Its unbinding waits for the link, and is given up; then the last reference goes.
+    platform_device_unregister(&supplier);
+    while kref_read(&supplier) > 0 {
+        put_device(&supplier);
+    }
+    driver_unregister(&driver);
+    let told = splats(&events);
+    let never = "driver_detach never ends";
+    assert!(told.iter().any(|splat| splat.ends_with(never)), "{told:#?}");
+}

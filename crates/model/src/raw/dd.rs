@@ -20,6 +20,7 @@ use super::mutex::KernelGuard;
 use super::uevent::{UeventAction, kobject_uevent};
 use crate::errno::{Errno, Result};
 use crate::event::EventKind;
+use crate::event::SplatKind;
 use crate::ledger::Holder;
 
 /// Why a driver was not bound. A probe's own error lets the next driver try
@@ -392,6 +393,14 @@ pub(crate) fn driver_detach(driver: &Driver) {
             Err(WouldHang)
         } else if device.driver().as_ref() == Some(driver) {
             release_driver_locked(&device, lock)
+        } else if driver.list().lock().last_key_value().map(|(_, d)| d) == Some(&device) {
+            // Whoever unbinds it takes it off the list under its lock, which is ours.
+            device.core().splat(
+                SplatKind::Deadlock,
+                Some(device.device_ref()),
+                "the driver's list has a device that it is not bound to: driver_detach never ends",
+            );
+            Err(WouldHang)
         } else {
             Ok(())
         };
