@@ -45,6 +45,11 @@ impl<M> core::fmt::Debug for Rig<M> {
     }
 }
 
+/// What a driver's probe does: it makes an `M`.
+pub type ProbeFn<M> = dyn Fn(&Device) -> Result<M> + Send + Sync;
+/// What a driver's remove does.
+pub type RemoveFn = dyn Fn(&Device) + Send + Sync;
+
 /// A driver: what its probe and its remove do.
 pub struct DriverSpec<M> {
     /// The name of the driver, and of its devices.
@@ -52,9 +57,9 @@ pub struct DriverSpec<M> {
     /// How the device is numbered.
     pub id: PlatformId,
     /// What the probe makes.
-    pub probe: Box<dyn Fn(&Device) -> Result<M> + Send + Sync>,
+    pub probe: Box<ProbeFn<M>>,
     /// What the remove does, beyond what the device manages.
-    pub remove: Option<Box<dyn Fn(&Device) + Send + Sync>>,
+    pub remove: Option<Box<RemoveFn>>,
 }
 
 impl<M> core::fmt::Debug for DriverSpec<M> {

@@ -18,7 +18,7 @@
 //! **No program outlives us.** A guard process holds the listener open until everybody
 //! behind it is dead.
 //!
-//! It may depend on `lastfd-host` and what is below. `unsafe` is in [`sys`] only, the edge
+//! It may depend on `lastfd-host` and what is below. `unsafe` is in `sys` only, the edge
 //! to the system. Every trapped call is a row of [`TABLE`], shown in `docs/syscalls.md`;
 //! what this front end cannot do is in `docs/limits.md`.
 #![deny(unsafe_code)]
