@@ -21,8 +21,7 @@ pub(crate) fn run(
     out: &mut Out,
 ) -> Result<u8, Failure> {
     let plan = Plan::of(args)?;
-    let mut failed = 0_u32;
-    for nth in which.numbers() {
+    for (failed, nth) in which.numbers().enumerate() {
         let mut debug = args.debug.options();
         debug.fail_nth = nth;
         let mut builder = Bench::builder().debug(debug);
@@ -71,7 +70,6 @@ pub(crate) fn run(
             );
             return Ok(0);
         }
-        failed += 1;
     }
     unreachable!("a run makes fewer allocations than a number can tell")
 }

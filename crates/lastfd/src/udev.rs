@@ -5,10 +5,11 @@ use lastfd_sync::Arc;
 
 /// All that is known here.
 pub(crate) fn properties() -> Vec<Properties> {
-    let mut properties: Vec<Properties> = Vec::new();
-    #[cfg(feature = "v4l2")]
-    properties.push(Arc::new(camera));
-    properties
+    let known: &[Properties] = &[
+        #[cfg(feature = "v4l2")]
+        Arc::new(camera),
+    ];
+    known.to_vec()
 }
 
 /// As systemd's `v4l_id` asks of a node (`VIDIOC_QUERYCAP`), and the attribute `index`.

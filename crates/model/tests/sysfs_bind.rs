@@ -254,7 +254,7 @@ fn an_attribute_removes_itself_by_the_call_made_for_that_alone() {
     let right = once("right", |device, name| {
         assert!(device_remove_file_self(device, name));
     });
-    let wrong = once("wrong", |device, name| device_remove_file(device, name));
+    let wrong = once("wrong", device_remove_file);
     let told = splats();
     for (attribute, splats) in [(right, 0), (wrong, 1)] {
         device_create_file(&root, &attribute).unwrap();
