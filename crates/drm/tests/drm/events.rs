@@ -1,9 +1,7 @@
 //! Events of an open file: room, order, whole events, and what survives.
 
-use core::time::Duration;
-
 use lastfd_abi::drm::*;
-use lastfd_chrdev::{Attempt, OpenFile, OpenFlags, PollMask, Process};
+use lastfd_chrdev::{Attempt, OpenFile, Process};
 use lastfd_drm::raw::*;
 use lastfd_model::Errno;
 use zerocopy::{FromBytes, IntoBytes};
@@ -42,10 +40,6 @@ fn read(file: &OpenFile, count: usize) -> Vec<u64> {
         .chunks(EVENT)
         .map(|bytes| DrmEventVblank::read_from_bytes(bytes).unwrap().user_data)
         .collect()
-}
-
-fn readiness(file: &OpenFile) -> PollMask {
-    file.poll(PollMask::IN | PollMask::RDNORM, Some(Duration::ZERO))
 }
 
 #[test]
