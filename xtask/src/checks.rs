@@ -5,8 +5,9 @@ use xshell::cmd;
 
 use crate::counts::Runner;
 use crate::packages::{
-    self, C_COMPILER, CLIENTS, COMPILER, DRM_CLIENTS, DRM_HEADERS, GO_COMPILER, KERNEL_HEADERS,
-    PYTHON, UDEV_CLIENT, VIDEO_CLIENTS,
+    self, BUS, C_COMPILER, CLIENTS, COMPILER, DRM_CLIENTS, DRM_HEADERS, FFMPEG, GO_COMPILER,
+    GSTREAMER, GSTREAMER_CAMERAS, KERNEL_HEADERS, PYTHON, SENSOR_PROXY, UDEV_CLIENT, UDEV_HEADERS,
+    VIDEO_CLIENTS,
 };
 use crate::plan::{Done, Job, Stage};
 use crate::step::Step;
@@ -33,6 +34,12 @@ pub(crate) const STAGES: &[Stage] = &[
                 VIDEO_CLIENTS,
                 DRM_CLIENTS,
                 UDEV_CLIENT,
+                UDEV_HEADERS,
+                SENSOR_PROXY,
+                BUS,
+                FFMPEG,
+                GSTREAMER,
+                GSTREAMER_CAMERAS,
                 COMPILER,
                 C_COMPILER,
                 GO_COMPILER,

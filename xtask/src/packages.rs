@@ -73,6 +73,45 @@ pub(crate) const UDEV_CLIENT: Package = Package {
     present: |_| on_path("udevadm"),
 };
 
+/// Where desktops have their sensors from, and its client.
+pub(crate) const SENSOR_PROXY: Package = Package {
+    name: "iio-sensor-proxy",
+    present: |_| on_path("monitor-sensor"),
+};
+
+/// A bus for those.
+pub(crate) const BUS: Package = Package {
+    name: "dbus-daemon",
+    present: |_| on_path("dbus-run-session"),
+};
+
+/// A player that streams from cameras.
+pub(crate) const FFMPEG: Package = Package {
+    name: "ffmpeg",
+    present: |_| on_path("ffmpeg"),
+};
+
+/// GStreamer's command line.
+pub(crate) const GSTREAMER: Package = Package {
+    name: "gstreamer1.0-tools",
+    present: |_| on_path("gst-launch-1.0"),
+};
+
+/// Its source of cameras.
+pub(crate) const GSTREAMER_CAMERAS: Package = Package {
+    name: "gstreamer1.0-plugins-good",
+    present: |_| {
+        let plugin = "/usr/lib/x86_64-linux-gnu/gstreamer-1.0/libgstvideo4linux2.so";
+        Path::new(plugin).exists()
+    },
+};
+
+/// What a C program that listens to udev is compiled with.
+pub(crate) const UDEV_HEADERS: Package = Package {
+    name: "libudev-dev",
+    present: |_| Path::new("/usr/include/libudev.h").exists(),
+};
+
 /// What the C programs of the tests are compiled with, static ones too.
 pub(crate) const C_COMPILER: Package = Package {
     name: "gcc",

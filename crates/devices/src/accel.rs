@@ -27,11 +27,11 @@ const AXES: [(&str, Modifier); 3] = [("x", Modifier::X), ("y", Modifier::Y), ("z
 /// An accelerometer with the channels x, y, z and a time stamp.
 ///
 /// It appears as an IIO device named `lastfd-accel` (`lastfd-accel2`, …) with the
-/// label `accel-display` and a mount matrix that turns nothing, and a trigger
-/// `lastfd-accel-trig0` of 100 Hz. What it measures is set, in counts of
-/// 0.00059855 m/s², 16384 to one g: at first it lies flat. Through the buffer it
-/// comes at `sampling_frequency` by itself, or with a trigger chosen each time
-/// that fires. The keys x, y and z can be set while it is plugged in.
+/// label `accel-display` and a mount matrix that turns nothing, and a trigger of
+/// 100 Hz, `lastfd-accel-dev0`, with the IIO device's number. What it measures is
+/// set, in counts of 0.00059855 m/s², 16384 to one g: at first it lies flat.
+/// Through the buffer it comes at `sampling_frequency` by itself, or with a trigger
+/// chosen each time that fires. The keys x, y and z can be set while it is plugged in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Accelerometer {
     /// What it measures first, in counts.
@@ -136,7 +136,6 @@ impl Hardware for Accelerometer {
             registers: RegisterBlock::new(4 * AXES.len(), measured),
             name: self.name.clone().unwrap_or_else(|| socket.numbered(NAME)),
             label: self.label.clone(),
-            trigger: format!("{NAME}-trig{}", socket.number() - 1),
         })
     }
 }
@@ -146,7 +145,6 @@ struct Board {
     registers: RegisterBlock,
     name: String,
     label: String,
-    trigger: String,
 }
 
 /// The simulated hardware: a register with the last measurement for each axis.
@@ -184,9 +182,12 @@ impl typed::Driver for AccelDriver {
         let ticks = Arc::clone(&sampling);
         let timer = Timer::new(&system, mapped, "sample clock", move || ticks.tick());
         let timer = device.own(timer)?;
-        timer_trigger(device, &board.trigger, 100, FrequencyFormat::Whole)?;
+        let builder = Builder::new(device, &board.name)?;
+        // As drivers of accelerometers name theirs, and programs look for it.
+        let trigger = format!("{}-dev{}", board.name, builder.iio().raw().id());
+        timer_trigger(device, &trigger, 100, FrequencyFormat::Whole)?;
         let axes = AXES.into_iter().zip(0..);
-        Builder::new(device, &board.name)?
+        builder
             .label(&board.label)
             .channels(axes.map(|((_, modifier), index)| axis(modifier, index)))
             .channel(ChannelSpec::soft_timestamp(3))

@@ -72,7 +72,11 @@ pub(crate) fn base() -> PathBuf {
 /// else's.
 fn private_directory(path: &Path) -> io::Result<()> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
-    made?;
+    // A file of that name is told below.
+    made.or_else(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => Ok(()),
+        _ => Err(error),
+    })?;
     let there = std::fs::symlink_metadata(path)?;
     let mine = there.is_dir() && there.uid() == rustix::process::geteuid().as_raw();
     if !mine || there.mode() & 0o022 != 0 {
@@ -147,4 +151,21 @@ fn maker_lives(directory: &Path) -> bool {
     let name = directory.file_name().and_then(|name| name.to_str());
     let pid = name.and_then(|name| name.split('.').next());
     pid.is_some_and(|pid| Path::new("/proc").join(pid).exists())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_in_the_place_of_the_runs_is_told_with_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let base = folder.path().join("lastfd");
+        std::fs::write(&base, "").unwrap();
+        let error = RunDirectory::new(&base).unwrap_err().to_string();
+        assert!(
+            error.ends_with("or set XDG_RUNTIME_DIR to one that is"),
+            "{error}"
+        );
+    }
 }

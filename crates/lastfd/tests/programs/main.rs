@@ -11,6 +11,5 @@ mod compile;
 mod last_close;
 mod rows;
 mod signals;
-mod stock;
 mod talk;
 mod trees;

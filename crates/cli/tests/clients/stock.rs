@@ -1,8 +1,6 @@
-//! Programs of stock packages, as they are.
+//! Clients that look, say what they found, and end.
 
-use lastfd::{Bench, Ending};
-
-use crate::compile;
+use crate::user::{User, is_there, text};
 
 /// A program, what is plugged in for it, and what it says among other things.
 struct Client<'a> {
@@ -17,25 +15,31 @@ fn run(client: &Client<'_>) {
         command,
         says,
     } = client;
-    let (program, arguments) = command.split_first().unwrap();
-    if !compile::has(program) {
+    if !is_there(command[0]) {
         return;
     }
-    let bench = Bench::new();
-    for spec in *devices {
-        bench.plug_spec(&spec.parse().unwrap()).unwrap();
-    }
-    let output = bench.command(program).args(arguments).output().unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let said = text(&output.stdout) + &text(&output.stderr);
-    assert_eq!(output.ending, Ending::Exited(0), "{command:?}: {said}");
+    let output = User::new().run(devices, command).output().unwrap();
+    let said = text(&output);
+    assert!(output.status.success(), "{command:?}: {said}");
     let mut rest = &*said;
-    for words in *says {
+    for words in says.iter().chain(&["verdict: clean"]) {
         let at = rest.find(words);
         let at = at.unwrap_or_else(|| panic!("{command:?}: no `{words}` in its place:\n{said}"));
         rest = &rest[at + words.len()..];
     }
-    bench.finish().assert_clean();
+}
+
+#[test]
+fn who_runs_all_this_is_an_ordinary_user() {
+    run(&Client {
+        devices: &["camera"],
+        command: &[
+            "sh",
+            "-c",
+            "test $(id -u) -ne 0 && test -c /dev/video0 && echo ordinary",
+        ],
+        says: &["ordinary"],
+    });
 }
 
 #[test]
@@ -84,33 +88,6 @@ fn v4l2_ctl_finds_a_camera_and_tells_what_it_is() {
             "3: Auto",
         ],
     });
-}
-
-/// Streams so many frames, of which each is a mark, and each second a figure.
-fn streams(arguments: &[&str], frames: usize) {
-    if !compile::has("v4l2-ctl") {
-        return;
-    }
-    let bench = Bench::new();
-    let camera = "camera:fps=1000".parse().unwrap();
-    bench.plug_spec(&camera).unwrap();
-    let count = format!("--stream-count={frames}");
-    let command = bench.command("v4l2-ctl").args(["-d", "/dev/video0"]);
-    let command = command.args(arguments).args(["--stream-mmap", &count]);
-    let output = command.output().unwrap();
-    let said = [output.stdout, output.stderr].concat();
-    let text = String::from_utf8_lossy(&said);
-    assert_eq!(output.ending, Ending::Exited(0), "{arguments:?}: {text}");
-    let marks = said.iter().filter(|byte| **byte == b'<').count();
-    assert_eq!(marks, frames, "{arguments:?}: {text}");
-    bench.finish().assert_clean();
-}
-
-#[test]
-fn v4l2_ctl_streams_from_a_camera() {
-    streams(&[], 30);
-    // Through libv4l2, which converts to a format that the camera has not.
-    streams(&["-w", "--set-fmt-video=pixelformat=RGB3"], 5);
 }
 
 #[test]
@@ -194,7 +171,7 @@ fn the_tools_of_libiio_find_devices_in_sysfs() {
 #[test]
 fn iio_readdev_reads_samples_from_the_node() {
     let read = "iio_readdev -u local: -b 16 -s 32 lastfd-adc | od -An -v -td2 -w16 | tail -n 1";
-    if !compile::has("iio_readdev") {
+    if !is_there("iio_readdev") {
         return;
     }
     run(&Client {
