@@ -3,7 +3,7 @@
 use core::any::Any;
 use core::fmt;
 
-use lastfd_model::{DeviceRef, FrameworkEvent, InterfaceStep};
+use lastfd_model::{DeviceRef, FrameworkEvent, InterfaceStep, KernelGap};
 use lastfd_sync::Arc;
 
 /// One thing that happened in the framework.
@@ -68,6 +68,12 @@ pub enum CecEventKind {
     MessageLost,
     /// `cec_delete_adapter`: the memory is gone.
     Freed,
+    /// A call passed its test of *registered*, and the adapter was unregistered before
+    /// the call did what hangs on it: Linux holds nothing in between.
+    UncheckedCall {
+        /// The kernel's function.
+        function: &'static str,
+    },
 }
 
 impl fmt::Display for CecFrameworkEvent {
@@ -114,6 +120,10 @@ impl fmt::Display for CecFrameworkEvent {
             } => write!(f, "polled by {initiator}"),
             CecEventKind::MessageLost => f.write_str("a file's queue was full, message lost"),
             CecEventKind::Freed => f.write_str("freed"),
+            CecEventKind::UncheckedCall { function } => write!(
+                f,
+                "kernel gap: {function} goes on with an adapter that went after it was tested"
+            ),
         }
     }
 }
@@ -135,6 +145,18 @@ impl FrameworkEvent for CecFrameworkEvent {
         match self.kind {
             CecEventKind::Registered => Some(InterfaceStep::Registered),
             CecEventKind::Unregistered { .. } => Some(InterfaceStep::Revoked),
+            _ => None,
+        }
+    }
+
+    fn kernel_gap(&self) -> Option<KernelGap> {
+        match self.kind {
+            CecEventKind::UncheckedCall { function } => Some(KernelGap {
+                class: 14,
+                function,
+                what: "a call tested that the adapter is registered, holding nothing, and goes on \
+                       after it was unregistered",
+            }),
             _ => None,
         }
     }

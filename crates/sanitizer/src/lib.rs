@@ -32,6 +32,7 @@
 
 mod finding;
 mod frames;
+mod gaps;
 mod rule;
 mod rules;
 mod shadow;
@@ -39,5 +40,6 @@ mod thing;
 mod watch;
 
 pub use finding::{Finding, Owner, Role, Spot};
+pub use gaps::{GAPS, Gap};
 pub use rule::Rule;
 pub use watch::{Sanitizer, judge};

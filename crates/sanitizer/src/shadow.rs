@@ -111,6 +111,15 @@ pub(crate) struct OpenFile {
     pub(crate) slept: Vec<(TaskId, Arc<str>, Event)>,
 }
 
+/// A task in a gap of the kernel's.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct InGap {
+    pub(crate) task: TaskId,
+    pub(crate) gap: KernelGap,
+    /// The finding that says so.
+    pub(crate) finding: usize,
+}
+
 pub(crate) struct World {
     pub(crate) rules: Rules,
     pub(crate) frames: Frames,
@@ -121,8 +130,8 @@ pub(crate) struct World {
     nodes: BTreeMap<Arc<str>, u64>,
     /// When each task last took each mutex.
     taken: BTreeMap<(TaskId, Option<u64>, &'static str), u64>,
-    /// A gap that a task is in: what it does next is the kernel's.
-    pub(crate) gap: Option<(TaskId, KernelGap)>,
+    /// A gap that a task is in: what it does there is the kernel's.
+    pub(crate) gap: Option<InGap>,
     /// The finding that the next splat of this task belongs to.
     pub(crate) explained: Option<(TaskId, usize)>,
     gone: VecDeque<u64>,
@@ -386,6 +395,7 @@ impl World {
                 }
             }
             OperationEnd { file, op, .. } => {
+                self.gap = self.gap.filter(|gap| gap.task != event.task);
                 if let Some(open) = self.files.get_mut(&file.id) {
                     open.slept
                         .retain(|(task, of, _)| *task != event.task || of != op);

@@ -1,16 +1,19 @@
 //! Where Linux itself breaks a rule, the sanitizer says so, names the function, and blames
 //! nobody.
 
-use lastfd_abi::cec::CEC_RECEIVE;
+use core::time::Duration;
+
+use lastfd_abi::cec::{CEC_DQEVENT, CEC_PHYS_ADDR_INVALID, CEC_RECEIVE};
 use lastfd_abi::v4l2::VIDIOC_DQEVENT;
-use lastfd_chrdev::{Attempt, Call, OpenFlags, Process};
+use lastfd_cec::raw::cec_s_phys_addr;
+use lastfd_chrdev::{Attempt, Call, OpenFile, OpenFlags, PollMask, Process};
 use lastfd_iio::raw::iio_push_to_buffers_with_ts_unaligned;
-use lastfd_model::System;
 use lastfd_model::raw::device_release_driver;
+use lastfd_model::{Errno, System};
 use lastfd_rigs::drm::{Card, Removal, display_driver};
 use lastfd_rigs::{cec, iio, v4l2};
-use lastfd_sanitizer::{Owner, Sanitizer};
-use lastfd_sync::Clock;
+use lastfd_sanitizer::{GAPS, Owner, Sanitizer};
+use lastfd_sync::{Cancel, Clock};
 
 /// A System that is watched from its start.
 fn watched() -> (System, Sanitizer) {
@@ -41,6 +44,20 @@ fn sleeps_through(mut call: Call, program: &mut Process, goes: impl FnOnce()) {
     call.blocked();
     goes();
     assert!(matches!(call.interrupt(program), Attempt::Done(Err(_))));
+}
+
+/// The poll sleeps while the device goes; then a signal ends it.
+fn polls_through(system: &System, file: OpenFile, goes: impl FnOnce()) {
+    let signal = Cancel::new();
+    let cancel = signal.clone();
+    let poll = move || file.poll_with(PollMask::IN, None, &cancel);
+    let program = system.clock().spawn("program", poll).unwrap();
+    system.clock().advance(Duration::from_millis(100));
+    goes();
+    system.clock().advance(Duration::from_secs(100));
+    assert!(!program.is_finished());
+    signal.cancel();
+    assert_eq!(program.join().unwrap(), Err(Errno::EINTR));
 }
 
 #[test]
@@ -80,6 +97,50 @@ fn cec_receive_sleeps_on_after_unbind() {
     sleeps_through(call, &mut program, || device_release_driver(&rig.hardware));
     drop(file);
     assert_eq!(gap(&sanitizer), (12, "cec_receive_msg".to_owned()));
+}
+
+#[test]
+fn cec_dqevent_sleeps_on_after_unbind() {
+    let (system, sanitizer) = watched();
+    let rig = cec::Rig::on(&system, cec::CAPS).unwrap();
+    // One with an address would tell that it loses it.
+    cec_s_phys_addr(&rig.adap(0), CEC_PHYS_ADDR_INVALID, false);
+    let (file, mut program) = (rig.open_quiet(0), Process::new());
+    let event = program.map(vec![0; 256]);
+    let call = file.begin_ioctl(CEC_DQEVENT, event);
+    sleeps_through(call, &mut program, || device_release_driver(&rig.hardware));
+    drop(file);
+    assert_eq!(gap(&sanitizer), (12, "cec_dqevent".to_owned()));
+}
+
+#[test]
+fn drm_poll_sleeps_on_after_unplug() {
+    let (system, sanitizer) = watched();
+    let card = Card::of(system.clone(), display_driver(), Removal::Unplug);
+    polls_through(&system, card.open(), || card.remove());
+    assert_eq!(gap(&sanitizer), (12, "drm_poll".to_owned()));
+}
+
+#[test]
+fn iio_buffer_poll_sleeps_on_after_unbind() {
+    let (system, sanitizer) = watched();
+    let rig = iio::Rig::on(&system, lastfd_rigs::iio::dummy).unwrap();
+    rig.enable_buffer().unwrap();
+    let file = rig.open(OpenFlags::RDONLY).unwrap();
+    polls_through(&system, file, || device_release_driver(&rig.hardware));
+    assert_eq!(gap(&sanitizer), (12, "iio_buffer_poll".to_owned()));
+}
+
+#[test]
+fn each_gap_that_is_known_is_met_by_a_test() {
+    let tests = [
+        include_str!("kernel_gaps.rs"),
+        include_str!("unlocked_checks.rs"),
+    ];
+    for gap in GAPS {
+        let name = format!("\"{}\"", gap.function);
+        assert!(tests.iter().any(|tests| tests.contains(&name)), "{name}");
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use core::any::Any;
 use core::fmt;
 
-use lastfd_model::{DeviceRef, EventKind, FrameworkEvent, InterfaceStep, System};
+use lastfd_model::{DeviceRef, EventKind, FrameworkEvent, InterfaceStep, KernelGap, System};
 use lastfd_sync::Arc;
 
 /// One thing that happened in the framework.
@@ -85,7 +85,16 @@ pub enum V4l2EventKind {
     QueueError,
     /// Streaming was cancelled: no buffer is queued any more.
     QueueCancelled,
+    /// A call passed its test of the flag `REGISTERED`, and the flag went before the
+    /// driver was called: Linux holds nothing in between.
+    UncheckedCall {
+        /// The kernel's function.
+        function: &'static str,
+    },
 }
+
+/// What a call does that was overtaken by the removal.
+const UNCHECKED: &str = "calls the driver of a device that went after it was tested";
 
 impl fmt::Display for V4l2CoreEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -121,6 +130,9 @@ impl fmt::Display for V4l2CoreEvent {
             V4l2EventKind::BufferDequeued { index } => write!(f, "buffer {index} dequeued"),
             V4l2EventKind::QueueError => f.write_str("queue in error"),
             V4l2EventKind::QueueCancelled => f.write_str("queue cancelled"),
+            V4l2EventKind::UncheckedCall { function } => {
+                write!(f, "kernel gap: {function} {UNCHECKED}")
+            }
         }
     }
 }
@@ -146,6 +158,18 @@ impl FrameworkEvent for V4l2CoreEvent {
         match self.kind {
             V4l2EventKind::Registered => Some(InterfaceStep::Registered),
             V4l2EventKind::FlagCleared => Some(InterfaceStep::Revoked),
+            _ => None,
+        }
+    }
+
+    fn kernel_gap(&self) -> Option<KernelGap> {
+        match self.kind {
+            V4l2EventKind::UncheckedCall { function } => Some(KernelGap {
+                class: 14,
+                function,
+                what: "a call tested that the device is registered, holding nothing, and reaches \
+                       the driver after it went",
+            }),
             _ => None,
         }
     }

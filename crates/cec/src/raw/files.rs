@@ -17,6 +17,7 @@ use super::lock::Later;
 use super::mode::{is_busy, s_mode};
 use super::transmit::{CEC_MAX_MSG_TX_QUEUE_SZ, Started, Transmit, finish};
 use crate::abi::*;
+use crate::event::CecEventKind;
 
 /// For whom the files hold references on the device.
 const HOLDER: &str = "cec_get_device";
@@ -136,6 +137,11 @@ impl FileOps for CecFops {
             Ok(look) => look,
             Err(errno) => return Try::err(errno),
         };
+        if call.is_first() && !fh.adap.is_registered() {
+            fh.adap.tell(|| CecEventKind::UncheckedCall {
+                function: "cec_ioctl",
+            });
+        }
         match call.cmd() {
             CEC_ADAP_G_CAPS => g_caps(&fh.adap, call).into(),
             CEC_ADAP_G_PHYS_ADDR => {
@@ -182,6 +188,9 @@ fn g_caps(adap: &CecAdapter, call: &mut Ioctl<'_>) -> Result<i32> {
     let Some(driver) = parent.and_then(|parent| parent.driver()) else {
         // Between the look at `registered` and this the parent's driver may go;
         // the kernel has no lock against it.
+        adap.tell(|| CecEventKind::UncheckedCall {
+            function: "cec_adap_g_caps",
+        });
         adap.splat(
             SplatKind::Bug,
             "CEC_ADAP_G_CAPS reads the driver of a parent that has none",

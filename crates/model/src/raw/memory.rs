@@ -151,16 +151,22 @@ impl Memory {
 
     #[track_caller]
     fn access(&self, how: &str, range: Range<usize>, with: impl FnOnce(&mut [u8])) {
-        self.tell(MemoryStep::Accessed);
-        let (kind, freed_at) = {
+        let wrong = {
             let mut state = self.0.state.lock();
             match state.bytes.as_deref_mut() {
-                None => (SplatKind::UseAfterFree, state.freed_at),
+                None => Some((SplatKind::UseAfterFree, state.freed_at)),
                 Some(bytes) => match bytes.get_mut(range.clone()) {
-                    Some(place) => return with(place),
-                    None => (SplatKind::Bug, None),
+                    Some(place) => {
+                        with(place);
+                        None
+                    }
+                    None => Some((SplatKind::Bug, None)),
                 },
             }
+        };
+        self.tell(MemoryStep::Accessed);
+        let Some((kind, freed_at)) = wrong else {
+            return;
         };
         let (what, allocated_at) = (self.0.what, self.0.allocated_at);
         let freed = freed_at.map_or_else(String::new, |place| format!(", freed at {place}"));
@@ -174,14 +180,16 @@ impl Memory {
     /// Frees it. A second time nothing happens.
     #[track_caller]
     pub fn free(&self) {
-        let gone = {
+        {
             let mut state = self.0.state.lock();
-            state.freed_at.get_or_insert(Location::caller());
-            state.bytes.take()
-        };
-        if gone.is_some() {
-            self.tell(MemoryStep::Freed);
+            if state.freed_at.is_some() {
+                return;
+            }
+            state.freed_at = Some(Location::caller());
         }
+        // Told before it is so: whoever meets it freed is told later.
+        self.tell(MemoryStep::Freed);
+        let gone = self.0.state.lock().bytes.take();
         drop(gone);
     }
 }

@@ -25,7 +25,7 @@ use core::ops::Deref;
 use core::panic::Location;
 use core::sync::atomic::Ordering;
 
-use lastfd_sync::atomic::AtomicBool;
+use lastfd_sync::atomic::AtomicU8;
 use lastfd_sync::{Arc, Mutex};
 
 use crate::event::{DeviceRef, EventKind, ResourceKind, ResourceStep, SplatKind};
@@ -71,6 +71,10 @@ impl<R: Resource> Drop for Owned<R> {
     }
 }
 
+const LIVE: u8 = 0;
+const GOING: u8 = 1;
+const FREED: u8 = 2;
+
 /// What all resources share: who they are, and telling of it.
 struct Tracker {
     core: Arc<Core>,
@@ -79,7 +83,9 @@ struct Tracker {
     kind: ResourceKind,
     name: Arc<str>,
     id: u64,
-    freed: AtomicBool,
+    /// Of `LIVE`, `GOING` and `FREED`: that it is freed is told before it is so, and
+    /// whoever meets it freed is told later.
+    state: AtomicU8,
     entry: Mutex<LedgerEntry>,
 }
 
@@ -101,7 +107,7 @@ impl Tracker {
             kind,
             name: Arc::from(name),
             id,
-            freed: AtomicBool::new(false),
+            state: AtomicU8::new(LIVE),
             entry: Mutex::new(entry),
         };
         tracker.tell(ResourceStep::Created);
@@ -120,14 +126,15 @@ impl Tracker {
     }
 
     fn is_freed(&self) -> bool {
-        self.freed.load(Ordering::Acquire)
+        self.state.load(Ordering::Acquire) == FREED
     }
 
     /// Tells of a use, and says so if it comes too late.
     #[track_caller]
     fn used(&self, step: ResourceStep) {
+        let late = self.is_freed();
         self.tell(step);
-        if self.is_freed() {
+        if late {
             self.splat(
                 SplatKind::UseAfterFree,
                 &format!("{step} after it was freed"),
@@ -144,11 +151,16 @@ impl Tracker {
     /// False, and a splat, if it was freed already.
     #[track_caller]
     fn free(&self) -> bool {
-        if self.freed.swap(true, Ordering::AcqRel) {
+        let (old, new) = (LIVE, GOING);
+        let going = self
+            .state
+            .compare_exchange(old, new, Ordering::AcqRel, Ordering::Acquire);
+        if going.is_err() {
             self.splat(SplatKind::UseAfterFree, "freed twice");
             return false;
         }
         self.tell(ResourceStep::Freed);
+        self.state.store(FREED, Ordering::Release);
         let entry = core::mem::take(&mut *self.entry.lock());
         drop(entry);
         true

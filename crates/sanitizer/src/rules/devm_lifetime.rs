@@ -74,7 +74,9 @@ pub(super) fn added(
     event: &Event,
     findings: &mut Findings,
 ) {
-    let gap = world.gap.take_if(|(task, _)| *task == event.task);
+    let gap = world
+        .gap
+        .take_if(|gap| gap.task == event.task && gap.gap.class == G2.number);
     let Some(shadow) = world.devices.get(&device.id) else {
         return;
     };

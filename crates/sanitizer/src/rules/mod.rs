@@ -128,8 +128,9 @@ pub(crate) fn judge(world: &mut World, event: &Event, findings: &mut Findings) {
         }
         Splat { kind, device, text } => {
             references::splat(world, *kind, device.as_ref(), text, event, findings);
-            if let Some((task, index)) = world.explained
-                && task == event.task
+            let by_access = world.explained.filter(|(task, _)| *task == event.task);
+            let by_access = by_access.map(|(_, index)| index);
+            if let Some(index) = by_access.or(open_files::in_gap(world, event.task))
                 && let Some(finding) = findings.at(index)
             {
                 finding.explains.push(event.seq);
@@ -158,7 +159,7 @@ fn accessed(world: &mut World, id: u64, event: &Event, findings: &mut Findings) 
         return;
     };
     if thing.freed.is_some() {
-        let index = match thing.finding {
+        let index = match open_files::in_gap(world, event.task).or(thing.finding) {
             Some(index) => Some(index),
             None => open_files::late(world, id, event, findings),
         };

@@ -2,12 +2,14 @@
 
 use lastfd_model::event::ResourceKind;
 use lastfd_model::{DeviceRef, Event, EventKind, KernelGap};
+use lastfd_sync::thread::TaskId;
 
 use crate::finding::{Finding, Role};
-use crate::frames::{Phase, User};
+use crate::frames::{FileFrame, Phase, User};
+use crate::gaps::{self, Gap};
 use crate::rule::Rule;
 use crate::rules::{devm_lifetime, way_in};
-use crate::shadow::World;
+use crate::shadow::{InGap, World};
 use crate::thing::{By, Sort, Use};
 use crate::watch::Findings;
 
@@ -171,14 +173,17 @@ pub(super) fn late(
 ) -> Option<usize> {
     let thing = world.things.get(&id)?.clone();
     let freed = thing.freed.clone()?;
+    let mut gap = None;
     let (rule, who, begin) = match world.frames.user(event.task)? {
         User::File(frame) => {
+            gap = let_in(world, frame);
             let device = world.entered_by(frame.file)?;
             let rule = match (world.interface(device), thing.freed_in) {
                 (Some(interface), Some(phase)) if interface.is_open() => match phase {
                     Phase::Remove(_) => &super::teardown_order::G4,
                     Phase::Devres(_) => &super::teardown_order::G5,
                 },
+                _ if gap.is_some() => &G14,
                 _ => rule_for(world, device, frame.tested.is_some(), thing.sort),
             };
             (rule, call(&frame.begin), frame.begin.clone())
@@ -200,10 +205,13 @@ pub(super) fn late(
     let down = thing.freed_in.map(Phase::device).or(thing.owner);
     let device = down.and_then(|device| world.device(device));
     let text = format!("{who} uses the {thing} after it was freed");
-    let finding = Finding::new(rule, device, text)
+    let mut finding = Finding::new(rule, device, text)
         .shows(Some(Role::Taken), &thing.created)
         .shows(Some(Role::Freed), &freed)
         .shows(None, &begin);
+    if let Some(gap) = gap {
+        finding.owner = devm_lifetime::gap_owner(gap.framework, gap.function);
+    }
     let index = findings.add(id, finding);
     if let Some(thing) = world.things.get_mut(&id) {
         thing.finding = Some(index);
@@ -260,10 +268,41 @@ pub(super) fn kernel_gap(
     let Some(rule) = Rule::numbered(gap.class) else {
         return;
     };
-    world.gap = Some((event.task, gap));
     let mut finding = Finding::new(rule, device, gap.what.to_owned()).shows(None, event);
     finding.owner = devm_lifetime::gap_owner(framework, gap.function);
-    findings.add(device.map_or(0, |device| device.id), finding);
+    let device = device.map_or(0, |device| device.id);
+    // A device may meet two.
+    let another = findings
+        .about(gap.class, device)
+        .is_some_and(|known| known.owner != finding.owner);
+    let about = if another { event.seq } else { device };
+    let finding = findings.add(about, finding);
+    world.gap = Some(InGap {
+        task: event.task,
+        gap,
+        finding,
+    });
+}
+
+/// The finding of the gap between test and call that this task is in: whatever it
+/// touches there, the kernel let it in.
+pub(super) fn in_gap(world: &World, task: TaskId) -> Option<usize> {
+    let gap = world.gap.filter(|gap| gap.task == task)?;
+    (gap.gap.class == G14.number).then_some(gap.finding)
+}
+
+/// The gap that let a call in which began before its device went: it was not asked again.
+fn let_in(world: &World, frame: &FileFrame) -> Option<&'static Gap> {
+    let device = world.entered_by(frame.file)?;
+    let revoked = world.interface(device)?.revoked.as_ref()?;
+    // Who slept has to look again himself.
+    let slept = &world.files.get(&frame.file)?.slept;
+    let slept = slept.iter().any(|(_, op, _)| *op == frame.op);
+    if slept || frame.begin.seq > revoked.seq {
+        return None;
+    }
+    let subsystem = world.devices.get(&device)?.subsystem.as_deref()?;
+    gaps::met(G14.number, subsystem, &frame.op)
 }
 
 /// `read on /dev/x`.

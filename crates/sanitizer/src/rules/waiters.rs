@@ -3,6 +3,7 @@
 use lastfd_model::{Errno, Event, FileRef};
 
 use crate::finding::{Finding, Role};
+use crate::gaps;
 use crate::rule::Rule;
 use crate::rules::{devm_lifetime, way_in};
 use crate::shadow::World;
@@ -17,16 +18,6 @@ pub(crate) static G12: Rule = Rule {
           each wait test the flag in its condition: wait_event_interruptible(queue, ready || \
           gone).",
 };
-
-/// Calls that Linux itself leaves asleep: subsystem, operation, its function.
-const GAPS: [(&str, &str, &str); 6] = [
-    ("drm", "read", "drm_read"),
-    ("drm", "poll", "drm_poll"),
-    ("iio", "poll", "iio_buffer_poll"),
-    ("video4linux", "ioctl VIDIOC_DQEVENT", "v4l2_event_dequeue"),
-    ("cec", "ioctl CEC_RECEIVE", "cec_receive_msg"),
-    ("cec", "ioctl CEC_DQEVENT", "cec_dqevent"),
-];
 
 /// A call ended. If it slept while the device went, and only a signal ended it, then
 /// nobody woke it.
@@ -66,9 +57,8 @@ pub(super) fn ended(
         .shows(Some(Role::Freed), gone)
         .shows(None, event);
     let subsystem = shadow.subsystem.as_deref().unwrap_or_default();
-    let gap = GAPS.iter().find(|gap| gap.0 == subsystem && gap.1 == op);
-    if let Some((framework, _, function)) = gap {
-        finding.owner = devm_lifetime::gap_owner(framework, function);
+    if let Some(gap) = gaps::met(G12.number, subsystem, op) {
+        finding.owner = devm_lifetime::gap_owner(gap.framework, gap.function);
     }
     findings.add(file.id, finding);
 }

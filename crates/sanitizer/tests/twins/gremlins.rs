@@ -97,6 +97,11 @@ fn table(classes: &[Class], detected: &[u8], forbidden: &BTreeMap<u8, Vec<String
         classes.len()
     )
     .unwrap();
+    page.push_str(GAPS_HEAD);
+    for gap in lastfd_sanitizer::GAPS {
+        let (rule, function, what) = (gap.rule, gap.function, gap.what);
+        writeln!(page, "| {} | `{function}` | G{rule} | {what} |", gap.framework).unwrap();
+    }
     page.push_str("\n## Where each was met\n\n");
     for class in classes {
         writeln!(page, "- G{}: {}.", class.number, class.evidence).unwrap();
@@ -123,6 +128,17 @@ This file and its pages are made by a test from what the tests show; to make the
     LASTFD_UPDATE_GREMLINS=1 cargo test -p lastfd-sanitizer --test twins gremlins
 
 | | mistake | when a kernel fails | here |
+|---|---|---|---|
+";
+
+const GAPS_HEAD: &str = "
+## Gaps of Linux
+
+What a framework of Linux does wrong itself. It is told as `kernel gap in FRAMEWORK,
+FUNCTION`, is nobody's fault here, and leaves the exit status as it is. Each is met in
+`crates/sanitizer/tests/kernel_gaps.rs` or `unlocked_checks.rs`.
+
+| framework | function | rule | what it does |
 |---|---|---|---|
 ";
 

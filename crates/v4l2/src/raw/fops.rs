@@ -19,6 +19,7 @@ use super::core::V4l2Core;
 use super::register::video_is_registered;
 use super::video_device::{VideoDevice, video_devdata};
 use super::warn::splat;
+use crate::event::{V4l2EventKind, emit};
 
 /// For whom an open file holds its video device.
 const HOLDER: &str = "an open video device";
@@ -93,6 +94,16 @@ fn device_of(file: &File) -> Option<VideoDevice> {
     vdev
 }
 
+/// A call that has just looked goes on to the driver: tells if the device went between.
+fn enters(vdev: &VideoDevice, begins: bool, function: &'static str) {
+    if begins && !video_is_registered(vdev) {
+        let device = || vdev.dev().map(|dev| dev.device_ref());
+        emit(vdev.system(), device, || V4l2EventKind::UncheckedCall {
+            function,
+        });
+    }
+}
+
 /// The callbacks of every node.
 pub(crate) struct VideoFops;
 
@@ -149,7 +160,10 @@ impl FileOps for VideoFops {
             return Try::err(Errno::EINVAL);
         };
         match vdev.look(call.is_first()) {
-            Ok(_look) => read(file, call),
+            Ok(_look) => {
+                enters(&vdev, call.is_first(), "v4l2_read");
+                read(file, call)
+            }
             Err(errno) => Try::err(errno),
         }
     }
@@ -163,7 +177,10 @@ impl FileOps for VideoFops {
             return Try::err(Errno::EINVAL);
         };
         match vdev.look(call.is_first()) {
-            Ok(_look) => write(file, call),
+            Ok(_look) => {
+                enters(&vdev, call.is_first(), "v4l2_write");
+                write(file, call)
+            }
             Err(errno) => Try::err(errno),
         }
     }
@@ -179,7 +196,10 @@ impl FileOps for VideoFops {
         };
         let poll = vdev.fields().fops.poll.clone();
         match poll {
-            Some(poll) => poll(file, table),
+            Some(poll) => {
+                enters(&vdev, true, "v4l2_poll");
+                poll(file, table)
+            }
             None => PollMask::DEFAULT,
         }
     }
@@ -193,7 +213,10 @@ impl FileOps for VideoFops {
             return Try::err(Errno::ENOTTY);
         };
         match vdev.look(call.is_first()) {
-            Ok(_look) => ioctl(file, call),
+            Ok(_look) => {
+                enters(&vdev, call.is_first(), "v4l2_ioctl");
+                ioctl(file, call)
+            }
             Err(errno) => Try::err(errno),
         }
     }
@@ -209,6 +232,7 @@ impl FileOps for VideoFops {
         let vdev = device_of(file).ok_or(Errno::ENODEV)?;
         let mmap = vdev.fields().fops.mmap.clone().ok_or(Errno::ENODEV)?;
         let _look = vdev.look(true)?;
+        enters(&vdev, true, "v4l2_mmap");
         mmap(file, request)
     }
 }
