@@ -302,6 +302,9 @@ impl FileOps for MiscFops {
         // The kernel asks for a module in between.
         let misc = core.find(minor).ok_or(Errno::ENODEV)?;
         let fops = Arc::clone(&misc.0.fops);
+        if let Some(device) = misc.this_device() {
+            file.set_device(device.device_ref());
+        }
         file.set_private(Arc::new(misc));
         file.replace_ops(Arc::clone(&fops));
         fops.open(file)

@@ -1,6 +1,6 @@
 //! `lastfd explore`.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs;
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
@@ -12,6 +12,7 @@ use lastfd::report::{Format, SaveError};
 use crate::args::{ExploreArgs, Search};
 use crate::failure::{DRIVER, Failure};
 use crate::log::{BAD, DIM, GOOD, HEAD};
+use crate::report_file;
 
 /// Of each, where all are explored.
 const SCHEDULES_OF_ALL: usize = 300;
@@ -62,8 +63,7 @@ fn one(name: &str, args: &ExploreArgs) -> Result<ExitCode, Failure> {
     }
     match exploration.found {
         None => {
-            if let Some(report) = report {
-                report.close();
+            if report.is_some() {
                 let said = "nothing was found, so there is no picture\n";
                 let _ = anstream::stdout().write_all(said.as_bytes());
             }
@@ -75,64 +75,30 @@ fn one(name: &str, args: &ExploreArgs) -> Result<ExitCode, Failure> {
             }
             Ok(ExitCode::from(DRIVER))
         }
-        Some(Err(refusal)) => {
-            if let Some(report) = report {
-                report.close();
-            }
-            Err(Failure::Refused {
-                name: ready.name,
-                refusal,
-            })
-        }
+        Some(Err(refusal)) => Err(Failure::Refused {
+            name: ready.name,
+            refusal,
+        }),
     }
 }
 
-/// The file of a picture, opened before the run so that nobody waits in vain.
-struct Picture<'a> {
-    path: &'a Path,
-    file: File,
-    was_there: bool,
-}
+/// Where a picture is to be.
+struct Picture<'a>(&'a Path);
 
 impl<'a> Picture<'a> {
     fn open(path: &'a Path) -> Result<Picture<'a>, Failure> {
         if Format::of(path)? != Format::Svg {
             return Err(Failure::Picture(path.to_owned()));
         }
-        let was_there = path.exists();
-        let opened = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path);
-        match opened {
-            Ok(file) => Ok(Picture {
-                path,
-                file,
-                was_there,
-            }),
-            Err(source) => Err(Failure::NoPicture(SaveError::Write {
-                path: path.to_owned(),
-                source,
-            })),
-        }
+        report_file::probe(path)?;
+        Ok(Picture(path))
     }
 
-    fn save(mut self, svg: &str) -> Result<(), SaveError> {
-        let written = self.file.set_len(0);
-        let written = written.and_then(|()| self.file.write_all(svg.as_bytes()));
-        written.map_err(|source| SaveError::Write {
-            path: self.path.to_owned(),
+    fn save(self, svg: &str) -> Result<(), SaveError> {
+        fs::write(self.0, svg).map_err(|source| SaveError::Write {
+            path: self.0.to_owned(),
             source,
         })
-    }
-
-    /// There is nothing to draw.
-    fn close(self) {
-        if !self.was_there {
-            // What was made to see whether it can be made.
-            let _ = fs::remove_file(self.path);
-        }
     }
 }
 

@@ -66,7 +66,7 @@ pub(crate) enum Failure {
     )]
     Picture(PathBuf),
     #[error(transparent)]
-    NoPicture(SaveError),
+    NoReport(SaveError),
     #[error(transparent)]
     Filter(#[from] lastfd::kunit::FilterError),
     #[error(transparent)]
@@ -91,7 +91,7 @@ impl Failure {
             | Failure::NoExploration { .. }
             | Failure::NoVariant { .. }
             | Failure::Picture(_)
-            | Failure::NoPicture(_)
+            | Failure::NoReport(_)
             | Failure::Filter(_)
             | Failure::ReadScenario { .. }
             | Failure::Scenario(_)

@@ -17,6 +17,7 @@ mod kunit;
 mod log;
 mod removal_arg;
 mod replay;
+mod report_file;
 mod run;
 mod signals;
 mod usage;

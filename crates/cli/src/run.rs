@@ -16,6 +16,7 @@ use crate::fail_nth;
 use crate::failure::{DRIVER, Failure};
 use crate::log::{BAD, GOOD, LiveLog, Out};
 use crate::removal_arg::RemovalArg;
+use crate::report_file;
 use crate::signals::Signals;
 
 /// How long clients may take to close what an ended program left open.
@@ -25,6 +26,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     // What cannot work is refused before anything is plugged in.
     if let Some(path) = &args.report {
         Format::of(path)?;
+        report_file::probe(path)?;
     }
     if let Some(program) = args.program.first() {
         find_program(program)?;

@@ -321,3 +321,36 @@ fn a_program_sees_the_device_and_no_other_of_its_class() {
         "{said}"
     );
 }
+
+#[test]
+fn each_mistake_of_the_gremlin_is_reported_under_its_rule_and_no_other() {
+    let faults = ["g3", "g4", "g5", "g7", "g11", "g14", "g22", "g34"];
+    for fault in faults {
+        let output = run(&["--device", &format!("gremlin:fault={fault}")]);
+        let said = text(&output.stdout);
+        assert_eq!(output.status.code(), Some(70), "{fault}: {said}");
+        let rule = format!("finding   {} ", fault.to_uppercase());
+        assert!(said.contains(&rule), "{fault}: {said}");
+        assert!(said.ends_with("verdict: 1 finding\n"), "{fault}: {said}");
+    }
+    let output = run(&["--device", "gremlin"]);
+    let said = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(said.ends_with("verdict: clean\n"), "{said}");
+    // Nobody looks.
+    let output = run(&["--device", "gremlin:fault=g7", "--no-sanitizer"]);
+    let said = text(&output.stdout);
+    assert!(!said.contains("G7"), "{said}");
+}
+
+#[test]
+fn a_sleeper_that_linux_does_not_wake_is_a_gap_and_leaves_the_exit_status() {
+    let device = ["--device", "display", "--unplug", "display@blocked:read"];
+    let program = ["--", "timeout", "0.3", "cat", "/dev/dri/card0"];
+    let output = run(&[&device[..], &program[..]].concat());
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(124), "{said}");
+    let gap = "gap       G12 sleeper not woken: card0, kernel gap in drm, drm_read\n";
+    assert!(said.contains(gap), "{said}");
+    assert!(said.ends_with("verdict: clean\n"), "{said}");
+}

@@ -7,6 +7,7 @@ use crate::camera::Camera;
 use crate::cec::CecAdapter;
 use crate::dac::IioDac;
 use crate::display::Display;
+use crate::gremlin::Gremlin;
 use crate::level::{LightSensor, ProximitySensor};
 use crate::plug::Hardware;
 
@@ -97,6 +98,7 @@ pub const KINDS: &[Kind] = &[
     Display::KIND,
     CecAdapter::KIND,
     Camera::KIND,
+    Gremlin::KIND,
 ];
 
 impl Kind {

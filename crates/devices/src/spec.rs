@@ -217,11 +217,11 @@ mod tests {
         let table = [
             (
                 "",
-                "there is no kind of device called ``; the kinds are iio-adc, iio-dac, accel, light, proximity, bu27034, display, cec, camera",
+                "there is no kind of device called ``; the kinds are iio-adc, iio-dac, accel, light, proximity, bu27034, display, cec, camera, gremlin",
             ),
             (
                 "iio-adx:rate=1",
-                "there is no kind of device called `iio-adx`; the kinds are iio-adc, iio-dac, accel, light, proximity, bu27034, display, cec, camera",
+                "there is no kind of device called `iio-adx`; the kinds are iio-adc, iio-dac, accel, light, proximity, bu27034, display, cec, camera, gremlin",
             ),
             (
                 "iio-dac:rate=1",

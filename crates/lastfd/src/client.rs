@@ -4,6 +4,7 @@
 mod cec;
 mod drm;
 mod iio;
+mod misc;
 mod other;
 mod v4l2;
 
@@ -137,6 +138,7 @@ enum Framework {
     Drm,
     Cec,
     V4l2,
+    Misc,
     Other,
 }
 
@@ -149,6 +151,7 @@ impl Framework {
             (Some("cec"), _) => Framework::Cec,
             (_, Some("drm")) => Framework::Drm,
             (_, Some("video4linux")) => Framework::V4l2,
+            (_, Some("misc")) => Framework::Misc,
             _ => Framework::Other,
         }
     }
@@ -159,6 +162,7 @@ impl Framework {
             Framework::Drm => Box::new(drm::Screen::default()),
             Framework::Cec => Box::new(cec::Remote),
             Framework::V4l2 => Box::new(v4l2::Viewer::default()),
+            Framework::Misc => Box::new(misc::Reads),
             Framework::Other => Box::new(other::Looks),
         }
     }
@@ -178,6 +182,7 @@ fn first_use(device: &Device) -> Trigger {
             Framework::Drm => Some(ioctl_trigger(drm::FIRST_USE)),
             Framework::Cec => Some(ioctl_trigger(cec::FIRST_USE)),
             Framework::V4l2 => Some(ioctl_trigger(v4l2::FIRST_USE)),
+            Framework::Misc => Some(misc::first_use()),
             Framework::Other => None,
         });
     });

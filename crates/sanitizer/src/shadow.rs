@@ -120,6 +120,16 @@ pub(crate) struct InGap {
     pub(crate) finding: usize,
 }
 
+impl OpenFile {
+    /// Which of those who slept this operation is of. Who ends a served program's call
+    /// may be another task than put it to sleep.
+    pub(crate) fn sleeper(&self, task: TaskId, op: &str) -> Option<usize> {
+        let is_own = |(of, slept, _): &(TaskId, Arc<str>, Event)| *of == task && **slept == *op;
+        let own = self.slept.iter().rposition(is_own);
+        own.or_else(|| self.slept.iter().position(|(_, slept, _)| **slept == *op))
+    }
+}
+
 pub(crate) struct World {
     pub(crate) rules: Rules,
     pub(crate) frames: Frames,
@@ -397,6 +407,8 @@ impl World {
             OperationEnd { file, op, .. } => {
                 self.gap = self.gap.filter(|gap| gap.task != event.task);
                 if let Some(open) = self.files.get_mut(&file.id) {
+                    let own = open.sleeper(event.task, op);
+                    own.map(|own| open.slept.remove(own));
                     open.slept
                         .retain(|(task, of, _)| *task != event.task || of != op);
                 }

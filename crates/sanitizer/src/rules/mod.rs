@@ -210,9 +210,7 @@ fn freed(world: &mut World, id: u64, event: &Event, findings: &mut Findings) {
     {
         return;
     }
-    teardown_order::freed(world, id, phase, event, findings);
-    let found = world.things.get(&id).is_some_and(|t| t.finding.is_some());
-    if !found {
+    if !teardown_order::freed(world, id, phase, event) {
         open_files::freed(world, id, phase, event, findings);
     }
 }

@@ -40,16 +40,10 @@ pub(crate) static G5: Rule = Rule {
 };
 
 /// Something goes while its device is taken down: is there a way in, or a handler, that
-/// still leads to it?
-pub(super) fn freed(
-    world: &mut World,
-    id: u64,
-    phase: Phase,
-    event: &Event,
-    findings: &mut Findings,
-) {
+/// still leads to it? Says so; it is told when that is seen to end after it.
+pub(super) fn freed(world: &mut World, id: u64, phase: Phase, event: &Event) -> bool {
     let Some(thing) = world.things.get(&id).cloned() else {
-        return;
+        return false;
     };
     let down = phase.device();
     let (rule, by) = match phase {
@@ -85,7 +79,7 @@ pub(super) fn freed(
         if let Some(other) = world.things.get_mut(&handler) {
             other.pending.push((id, finding));
         }
-        return;
+        return true;
     }
     let is_its_own = thing.owner == Some(down) && thing.is_resource();
     for interface in world.interfaces_of(down) {
@@ -116,9 +110,9 @@ pub(super) fn freed(
         if let Some(open) = shadow.and_then(|shadow| shadow.interface.as_mut()) {
             open.pending.push((id, finding));
         }
-        return;
+        return true;
     }
-    let _ = findings;
+    false
 }
 
 /// A handler was stopped after all: what went before it went too early.

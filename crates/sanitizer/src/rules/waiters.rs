@@ -38,10 +38,7 @@ pub(super) fn ended(
     let Some(device) = open.device else {
         return;
     };
-    let slept = open.slept.iter();
-    let slept = slept
-        .rev()
-        .find(|(task, of, _)| *task == event.task && **of == *op);
+    let slept = open.sleeper(event.task, op).map(|at| &open.slept[at]);
     let interface = world.interface(device);
     let gone = interface.and_then(|i| i.gone.as_ref().or(i.revoked.as_ref()));
     let (Some((_, _, slept)), Some(gone)) = (slept, gone) else {

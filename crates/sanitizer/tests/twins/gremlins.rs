@@ -100,7 +100,12 @@ fn table(classes: &[Class], detected: &[u8], forbidden: &BTreeMap<u8, Vec<String
     page.push_str(GAPS_HEAD);
     for gap in lastfd_sanitizer::GAPS {
         let (rule, function, what) = (gap.rule, gap.function, gap.what);
-        writeln!(page, "| {} | `{function}` | G{rule} | {what} |", gap.framework).unwrap();
+        writeln!(
+            page,
+            "| {} | `{function}` | G{rule} | {what} |",
+            gap.framework
+        )
+        .unwrap();
     }
     page.push_str("\n## Where each was met\n\n");
     for class in classes {

@@ -56,7 +56,6 @@ mod g6;
 mod g7;
 mod g8;
 mod gremlins;
-mod newcomer;
 
 /// All of them, by number.
 static ALL: [&stage::Twins; 20] = [
