@@ -239,3 +239,37 @@ fn a_slow_open_of_one_holds_up_all_others() {
     assert_eq!(first.join().unwrap(), Ok(()));
     assert_eq!(second.join().unwrap(), Ok(()));
 }
+
+#[test]
+fn whichever_allocation_of_the_first_registration_fails_the_next_one_succeeds() {
+    for nth in 1.. {
+        let (system, record) = system();
+        let fops = Arc::new(Calls::default());
+        let misc = Miscdevice::new("lamp", MISC_DYNAMIC_MINOR, fops, None);
+        system.fail_nth(nth);
+        let registered = misc_register(&system, &misc);
+        // What the module makes once is made as a kernel starts, and cannot fail.
+        assert!(system.find_class("misc").is_some(), "allocation {nth}");
+        let is_over = system.fail_nth_left() > 0;
+        system.fail_nth(0);
+        match registered {
+            Ok(()) => assert!(is_over),
+            Err(errno) => {
+                assert_eq!(errno, Errno::ENOMEM);
+                assert_eq!(misc.minor(), MISC_DYNAMIC_MINOR);
+                misc_register(&system, &misc).unwrap();
+            }
+        }
+        drop(open(&system, "/dev/lamp", OpenFlags::RDWR).unwrap());
+        misc_deregister(&system, &misc);
+        drop(system);
+        let events = record.events();
+        let mut leaks = events.iter();
+        assert!(!leaks.any(|e| matches!(e.kind, EventKind::Leak { .. })));
+        assert_eq!(splats(&record), []);
+        if is_over {
+            assert!(nth > 2);
+            break;
+        }
+    }
+}

@@ -318,8 +318,8 @@ pub(crate) struct DebugArgs {
     #[arg(long)]
     pub(crate) debug_test_driver_remove: bool,
 
-    /// Make an allocation or registration step fail with ENOMEM: this one, or each in a run of
-    /// its own
+    /// Make an allocation fail with ENOMEM, as each step of a registration makes one: this
+    /// one, or each in a run of its own
     #[arg(long, value_name = "N|all")]
     pub(crate) fail_nth: Option<FailNth>,
 }

@@ -15,6 +15,8 @@ pub(crate) struct Inventory {
     /// With the bus they are on. Buses themselves come with the frameworks,
     /// when they are first used.
     drivers: BTreeSet<(String, String)>,
+    /// But for those of the frameworks.
+    classes: BTreeSet<String>,
 }
 
 impl Inventory {
@@ -31,7 +33,13 @@ impl Inventory {
             };
             drivers.into_iter().map(of_bus).collect::<Vec<_>>()
         });
+        let mut classes = system.classes();
+        classes.retain(|class| !class.is_of_the_core());
         Inventory {
+            classes: classes
+                .iter()
+                .map(|class| class.name().to_string())
+                .collect(),
             drivers: drivers.collect(),
             lines,
         }
@@ -52,8 +60,10 @@ impl Inventory {
             false => culprits.iter().map(ToString::to_string).collect(),
         };
         let drivers = self.drivers.difference(&before.drivers);
+        let classes = self.classes.difference(&before.classes);
         told.into_iter()
             .chain(drivers.map(|(bus, driver)| format!("driver {driver} on bus {bus}")))
+            .chain(classes.map(|class| format!("class {class}")))
             .collect()
     }
 }

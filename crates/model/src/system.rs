@@ -74,6 +74,8 @@ pub(crate) struct Core {
     fail_nth: AtomicU32,
     /// How often it was set.
     fail_nth_set: AtomicU32,
+    /// How many do now what a kernel does while it starts.
+    booting: AtomicU32,
     pub(crate) debug: DebugOptions,
     pub(crate) delayed_releases: DelayedReleases,
     extensions: Mutex<BTreeMap<TypeId, Arc<dyn Any + Send + Sync>>>,
@@ -155,6 +157,7 @@ impl Builder {
             next_id: AtomicU64::new(1),
             fail_nth: AtomicU32::new(0),
             fail_nth_set: AtomicU32::new(0),
+            booting: AtomicU32::new(0),
             debug: self.debug,
             delayed_releases: DelayedReleases::default(),
             extensions: Mutex::new(BTreeMap::new()),
@@ -304,6 +307,10 @@ impl System {
         self.core.hub.is_on()
     }
 
+    pub(crate) fn is_booting(&self) -> bool {
+        self.core.booting.load(Ordering::Relaxed) > 0
+    }
+
     /// Makes the `n`-th allocation of the model from now fail with `ENOMEM`
     /// (1 is the next one; 0 switches it off), as writing to
     /// `/proc/self/fail-nth` does under `CONFIG_FAULT_INJECTION`.
@@ -314,10 +321,14 @@ impl System {
 
     /// Does what a kernel does while it starts, before anything can be told to
     /// fail: its allocations are not counted for
-    /// [`fail_nth`](System::fail_nth). For what frameworks make on first use.
+    /// [`fail_nth`](System::fail_nth), and a class made there is the framework's
+    /// ([`Class::is_of_the_core`](crate::raw::Class::is_of_the_core)). For what
+    /// frameworks make on first use.
     pub fn at_boot<R>(&self, run: impl FnOnce() -> R) -> R {
         let armed = self.core.fail_nth.swap(0, Ordering::Relaxed);
+        self.core.booting.fetch_add(1, Ordering::Relaxed);
         let result = run();
+        self.core.booting.fetch_sub(1, Ordering::Relaxed);
         self.core.fail_nth.store(armed, Ordering::Relaxed);
         result
     }

@@ -89,8 +89,14 @@ impl<M: Clone + Send + 'static> Rig<M> {
         let in_probe = Arc::clone(&made);
         let probe = spec.probe;
         driver.set_probe(move |device| {
-            let new = probe(device)?;
-            in_probe.lock().push(new);
+            let probed = probe(device);
+            // Of a probe that failed after one that did not, there is nothing.
+            let old = match &probed {
+                Ok(_) => Vec::new(),
+                Err(_) => core::mem::take(&mut *in_probe.lock()),
+            };
+            drop(old);
+            in_probe.lock().push(probed?);
             Ok(())
         });
         if let Some(remove) = spec.remove {

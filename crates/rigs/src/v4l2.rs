@@ -7,7 +7,7 @@ use core::time::Duration;
 use lastfd_abi::v4l2::*;
 use lastfd_chrdev::{MapRequest, Mapping, OpenFile, OpenFlags, open};
 use lastfd_model::raw::*;
-use lastfd_model::{Result, System};
+use lastfd_model::{Errno, Result, System};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 pub use camera::{Camera, DISCONNECT, FRAME, Frames, SIDE};
@@ -74,7 +74,8 @@ impl crate::Rig<Camera> {
     /// # Errors
     /// As `open(2)`.
     pub fn open(&self, flags: OpenFlags) -> Result<OpenFile> {
-        open(&self.system, "/dev/video0", flags)
+        let dev = self.camera().vdev.dev().ok_or(Errno::ENODEV)?;
+        open(&self.system, &format!("/dev/{}", dev.name()), flags)
     }
 
     /// Opens the node to read and write.

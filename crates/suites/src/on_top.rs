@@ -105,10 +105,13 @@ impl OnTop {
     /// Its node.
     pub fn path(&self) -> String {
         match self {
-            OnTop::Iio(_) => "/dev/iio:device0".to_owned(),
-            OnTop::Drm(_) => "/dev/dri/card0".to_owned(),
-            OnTop::V4l2(_) => "/dev/video0".to_owned(),
-            OnTop::Cec { .. } => "/dev/cec0".to_owned(),
+            OnTop::Iio(dev) => format!("/dev/{}", dev.dev().name()),
+            OnTop::Drm(dev) => {
+                let index = dev.primary().map_or(0, |minor| minor.index());
+                format!("/dev/dri/card{index}")
+            }
+            OnTop::V4l2(camera) => path_of(camera.vdev.dev()),
+            OnTop::Cec { adapter, .. } => path_of(adapter.device()),
         }
     }
 
@@ -120,6 +123,12 @@ impl OnTop {
             OnTop::Drm(_) => DRM_IOCTL_DROP_MASTER,
         }
     }
+}
+
+/// Of what is registered.
+fn path_of(device: Option<Device>) -> String {
+    let name = device.map(|device| device.name());
+    format!("/dev/{}", name.as_deref().unwrap_or_default())
 }
 
 fn iio_device(parent: &Device) -> Result<iio::IioDev> {

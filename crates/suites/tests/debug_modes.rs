@@ -33,6 +33,16 @@ fn every_case_passes_with_each_driver_tried_twice() {
 }
 
 #[test]
+fn every_case_passes_with_both_at_once() {
+    let debug = DebugOptions {
+        kobject_release: true,
+        test_driver_remove: true,
+        ..DebugOptions::default()
+    };
+    pass(&Runner::new().debug(debug));
+}
+
+#[test]
 fn every_case_stands_each_of_its_allocations_failing() {
     pass(&Runner::new().fail_nth(FailNth::All));
 }

@@ -58,7 +58,8 @@ fn body(weak: &WeakAdapter, control: &KthreadControl) {
         match awake {
             Some(Awake::Gone) => return,
             Some(awake) => step(&adap, matches!(awake, Awake::Timeout), false),
-            None => step(&adap, false, true),
+            // Told to stop, or all waits of the System end: it would not sleep again.
+            None => return step(&adap, false, true),
         }
         if control.should_stop() {
             return;

@@ -3,9 +3,10 @@
 use lastfd_cec::abi::*;
 use lastfd_cec::raw::*;
 use lastfd_chrdev::{OpenFlags, open};
+use lastfd_model::event::{ResourceKind, ResourceStep};
 use lastfd_model::raw::{Driver, *};
 use lastfd_model::{Errno, EventKind, System};
-use lastfd_sync::{Arc, Clock, Mutex, explore};
+use lastfd_sync::{Arc, Clock, Mutex, explore, thread};
 
 use lastfd_rigs::cec::ioctl;
 
@@ -77,5 +78,42 @@ fn unregister_against_transmit_against_close() {
 #[test]
 fn unregister_transmit_and_close_agree_in_every_order() {
     let random = explore::check_random(100, 7, unregister_against_transmit_against_close);
+    random.unwrap_or_else(|failure| panic!("{failure}"));
+}
+
+/// An adapter's thread ends when all waits of its System do, and does not go round.
+fn the_end_of_all_waits() {
+    let system = System::builder().clock(Clock::simulated()).build();
+    let record = system.record();
+    let ops = CecAdapOps::default();
+    let adap = cec_allocate_adapter(&system, ops, None, "x", CEC_CAP_TRANSMIT, 1).unwrap();
+    system.waits().cancel();
+    let has_returned = || {
+        let events = record.events();
+        let mut kinds = events.iter().map(|event| &event.kind);
+        kinds.any(|kind| {
+            matches!(
+                kind,
+                EventKind::Resource {
+                    kind: ResourceKind::Kthread,
+                    step: ResourceStep::Returned,
+                    ..
+                }
+            )
+        })
+    };
+    for _ in 0..200 {
+        if has_returned() {
+            break;
+        }
+        thread::yield_now();
+    }
+    assert!(has_returned(), "the thread goes on");
+    cec_delete_adapter(&adap);
+}
+
+#[test]
+fn an_adapters_thread_ends_with_all_waits_of_its_system() {
+    let random = explore::check_random(20, 7, the_end_of_all_waits);
     random.unwrap_or_else(|failure| panic!("{failure}"));
 }

@@ -276,3 +276,19 @@ fn a_driver_that_fails_after_half_of_its_work_leaves_nothing() {
     });
     assert!(output.contains("    ok 1 c\n"), "{output}");
 }
+
+#[test]
+fn a_class_that_is_left_behind_is_named_and_a_frameworks_own_is_not() {
+    let output = one(|test| {
+        class_create(test.system(), "lamps").unwrap();
+    });
+    lines_with(&output, "# c: left behind: class lamps");
+    assert!(output.contains("    not ok 1 c\n"), "{output}");
+    let output = one(|test| {
+        let class = class_create(test.system(), "lamps").unwrap();
+        class_destroy(test.system(), &class);
+        let of_framework = || class_create(test.system(), "lights");
+        test.system().at_boot(of_framework).unwrap();
+    });
+    assert!(output.contains("    ok 1 c\n"), "{output}");
+}

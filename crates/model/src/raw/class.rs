@@ -47,6 +47,7 @@ pub struct Class(Arc<ClassInner>);
 struct ClassInner {
     name: Arc<str>,
     spec: ClassSpec,
+    of_the_core: bool,
     devices: Klist,
     /// Names below `/sys/devices/virtual/CLASS`.
     virtual_names: Mutex<FxHashSet<Arc<str>>>,
@@ -112,6 +113,11 @@ impl fmt::Debug for Class {
 }
 
 impl Class {
+    /// Whether a framework made it when it was first used, and keeps it.
+    pub fn is_of_the_core(&self) -> bool {
+        self.0.of_the_core
+    }
+
     /// Its name.
     pub fn name(&self) -> Arc<str> {
         Arc::clone(&self.0.name)
@@ -260,6 +266,7 @@ pub fn class_register(system: &System, spec: ClassSpec) -> Result<Class> {
     let class = Class(Arc::new(ClassInner {
         name: Arc::clone(&name),
         spec,
+        of_the_core: system.is_booting(),
         devices: Klist::new(Holder::ClassList),
         virtual_names: Mutex::new(FxHashSet::default()),
         mutex: KernelMutex::new(),
