@@ -10,6 +10,7 @@ use clap_complete::Shell;
 use lastfd::devices::Spec;
 use lastfd::iiod::UnplugAnswers;
 use lastfd::model::{DebugOptions, FailNth};
+use lastfd::supervisor::Restrictions;
 use lastfd::{IIOD_PORT, Rules};
 
 use crate::removal_arg::RemovalArg;
@@ -195,6 +196,16 @@ pub(crate) struct RunArgs {
     /// Show the program no nodes: it reaches IIO devices through the iiod alone
     #[arg(long)]
     pub(crate) iiod_only: bool,
+
+    /// See the program's reads of a device in low descriptors, too, as a shell's `<` makes them;
+    /// its reads of every file are slower
+    #[arg(long, conflicts_with = "iiod_only")]
+    pub(crate) trap_all: bool,
+
+    /// Do without what this machine would allow, as elsewhere: no-pidfd-getfd, no-process-vm,
+    /// yama1, no-wait-killable, no-sync-wake-up, no-receive-end, no-urgent, linux-5.14, nofile=N
+    #[arg(long, value_name = "LIST", conflicts_with = "iiod_only")]
+    pub(crate) restrict: Option<Restrictions>,
 
     /// A program that uses the devices; {uri} in its arguments is the iiod's address
     #[arg(last = true, value_name = "PROGRAM")]

@@ -106,6 +106,8 @@ pub(crate) fn set_up(args: &RunArgs, builder: Builder) -> Bench {
     builder
         .rules(args.rules)
         .iiod_unplug(args.iiod_unplug)
+        .trap_all(args.trap_all)
+        .restrict(args.restrict.unwrap_or_default())
         .sanitizer(!args.no_sanitizer)
         .keep(match args.report {
             Some(_) => Keep::All,

@@ -72,6 +72,8 @@ pub struct Builder {
     listeners: Vec<Listening>,
     #[cfg(feature = "iiod")]
     answers: lastfd_iiod::UnplugAnswers,
+    #[cfg(feature = "iiod")]
+    showing: crate::serve::Showing,
 }
 
 struct Listening(Arc<dyn Listener>);
@@ -134,6 +136,24 @@ impl Builder {
         self
     }
 
+    /// Whether programs' descriptors below the range that devices have are seen in every
+    /// call, too, at the price of slower reads of all files: see
+    /// [`Supervisor::trap_all`](lastfd_supervisor::Supervisor::trap_all).
+    #[cfg(feature = "iiod")]
+    #[must_use]
+    pub fn trap_all(mut self, on: bool) -> Builder {
+        self.showing.trap_all = on;
+        self
+    }
+
+    /// What programs are shown devices without, as on a machine that refuses it.
+    #[cfg(feature = "iiod")]
+    #[must_use]
+    pub fn restrict(mut self, restrictions: lastfd_supervisor::Restrictions) -> Builder {
+        self.showing.restrictions = Some(restrictions);
+        self
+    }
+
     /// Makes the bench.
     pub fn build(self) -> Bench {
         let watched = self.keep != Keep::Nothing;
@@ -162,7 +182,7 @@ impl Builder {
         Bench {
             schedule: Schedule::new(),
             #[cfg(feature = "iiod")]
-            server: crate::serve::Servers::new(self.answers),
+            server: crate::serve::Servers::new(self.answers, self.showing),
             plugged: Arc::default(),
             drivers: Mutex::default(),
             _subscription: watched.then(|| system.subscribe(listener)),

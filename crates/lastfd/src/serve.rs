@@ -9,7 +9,7 @@ use lastfd_host::control::Control;
 use lastfd_iiod::{Bind, Config, Server, StartError, UnplugAnswers};
 use lastfd_model::{EventKind, System};
 use lastfd_report::RunEvent;
-use lastfd_supervisor::Supervisor;
+use lastfd_supervisor::{Restrictions, Supervisor};
 use lastfd_sync::{Arc, Mutex};
 
 use crate::bench::Bench;
@@ -17,9 +17,17 @@ use crate::bench::Bench;
 /// The port that libiio knows; its clients before 0.24 know no other.
 pub const IIOD_PORT: u16 = 30431;
 
+/// How programs are shown a bench.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Showing {
+    pub(crate) trap_all: bool,
+    pub(crate) restrictions: Option<Restrictions>,
+}
+
 /// What serves a bench's System.
 pub(crate) struct Servers {
     answers: UnplugAnswers,
+    showing: Showing,
     iiod: Mutex<Option<Server>>,
     supervisor: Mutex<Option<Served>>,
 }
@@ -34,9 +42,10 @@ struct Served {
 }
 
 impl Servers {
-    pub(crate) fn new(answers: UnplugAnswers) -> Servers {
+    pub(crate) fn new(answers: UnplugAnswers, showing: Showing) -> Servers {
         Servers {
             answers,
+            showing,
             iiod: Mutex::new(None),
             supervisor: Mutex::new(None),
         }
@@ -49,13 +58,17 @@ impl Servers {
         }
         let host = Arc::new(Host::new(bench.system(), bench.host_options())?);
         let told = bench.system().unowned();
-        let supervisor = Supervisor::new(Arc::clone(&host), move |notice| {
+        let mut supervisor = Supervisor::new(Arc::clone(&host), move |notice| {
             let event = RunEvent::Refused {
                 program: Arc::clone(&notice.program),
                 text: notice.to_string().into(),
             };
             told.emit(|| EventKind::from(event));
         })?;
+        supervisor.trap_all(self.showing.trap_all);
+        if let Some(restrictions) = &self.showing.restrictions {
+            supervisor.restrict(restrictions);
+        }
         let control = Control::start(host.directory(), bench.commands(&host))?;
         let made = Served {
             _control: Arc::new(control),

@@ -53,6 +53,8 @@ struct Bell {
     fd: i32,
     data: u64,
     events: u32,
+    /// Whether sockets here can be urgent; else PRI is not told.
+    urgent: bool,
     count: OwnedFd,
     counted: u64,
     /// What the eventfd is asked for now; none if it is not in the set.
@@ -187,6 +189,10 @@ impl Bell {
     /// is an event, even if it says what it said.
     fn say(&mut self, mask: u32, woken: bool) -> rustix::io::Result<()> {
         let again = woken && self.events & EDGE != 0;
+        let mask = match self.urgent {
+            true => mask,
+            false => mask & !PollMask::PRI.0,
+        };
         self.count(mask, again)?;
         let wanted = Says::of(mask, self.events);
         let old = core::mem::take(&mut self.lamps);
@@ -353,6 +359,7 @@ fn change(task: &Task, object: &Arc<Object>, epoll: OwnedFd, operation: i32, fd:
                 fd,
                 data,
                 events,
+                urgent: task.session.machine.urgent,
                 count: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(errno)?,
                 counted: 0,
                 asked: None,

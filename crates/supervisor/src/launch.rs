@@ -16,6 +16,7 @@ use crate::machine::{Machine, Refusal};
 use crate::notice::Notice;
 use crate::objects::Objects;
 use crate::reactor::Reactor;
+use crate::restrict::Restrictions;
 use crate::session::{Expected, Life};
 use crate::sys;
 use crate::sys::guard::Plan;
@@ -51,6 +52,7 @@ pub struct Supervisor {
     shared: Arc<Shared>,
     machine: Machine,
     trap_all: bool,
+    nofile: Option<u64>,
     thread: Option<JoinHandle<()>>,
     started: Mutex<Vec<Started>>,
 }
@@ -91,6 +93,7 @@ impl Supervisor {
             shared,
             machine,
             trap_all: false,
+            nofile: None,
             thread: Some(thread),
             started: Mutex::default(),
         })
@@ -103,7 +106,14 @@ impl Supervisor {
         self.trap_all = on;
     }
 
-    /// What the machine allows.
+    /// Does without what the machine would allow, for programs started from here on: to
+    /// see how they fare elsewhere.
+    pub fn restrict(&mut self, restrictions: &Restrictions) {
+        self.machine = Machine::look().restricted(restrictions);
+        self.nofile = restrictions.nofile;
+    }
+
+    /// What the machine allows, less what it is [restricted](Supervisor::restrict) by.
     pub fn machine(&self) -> &Machine {
         &self.machine
     }
@@ -136,6 +146,7 @@ impl Supervisor {
                     true => libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV,
                     false => 0,
                 },
+                nofile: self.nofile,
                 supervisor: process::id() as i32,
             },
         );

@@ -38,6 +38,7 @@ mod objects;
 mod page;
 mod paths;
 mod reactor;
+mod restrict;
 mod session;
 mod signals;
 mod sys;
@@ -48,9 +49,10 @@ mod workers;
 
 pub use filter::{Settings, generate};
 pub use launch::{Child, Signaller, SpawnError, StartError, Supervisor};
-pub use machine::{Machine, Refusal};
+pub use machine::{Capability, Has, Machine, Refusal};
 pub use notice::{Notice, What};
 pub use page::page;
+pub use restrict::{RestrictionError, Restrictions};
 pub use table::{Doing, Row, TABLE, When};
 
 use lastfd_host::Host;

@@ -34,6 +34,9 @@ pub enum What {
     ChangeDirectory(String),
     /// It watches a device with epoll, and copying its epoll descriptor is forbidden.
     Epoll,
+    /// It watches a directory of ours with inotify, and copying its inotify descriptor is
+    /// forbidden.
+    Inotify,
     /// It waits for a device together with other files, and copying those is forbidden.
     MixedPoll,
     /// Its memory cannot be read.
@@ -72,6 +75,9 @@ impl fmt::Display for Notice {
             ),
             What::Epoll => f.write_str(
                 "watches a device with epoll: EPERM; pidfd_getfd is forbidden here: add --cap-add SYS_PTRACE to the container, or use poll",
+            ),
+            What::Inotify => f.write_str(
+                "watches a directory of the devices' trees with inotify: EPERM; pidfd_getfd is forbidden here: add --cap-add SYS_PTRACE to the container, or listen to udev",
             ),
             What::MixedPoll => f.write_str(
                 "waits for a device and for other files at once: EPERM; pidfd_getfd is forbidden here: add --cap-add SYS_PTRACE to the container",

@@ -199,6 +199,17 @@ impl Objects {
         drop(gone);
     }
 
+    /// Forgets the sockets that were kept for a session, which is over.
+    pub(crate) fn remove_kept(&self, session: u64) {
+        for object in self.all() {
+            if let Content::Uevents(socket) = &object.content
+                && socket.is_kept_for(session)
+            {
+                self.remove(object.key);
+            }
+        }
+    }
+
     /// Closes all, once there is no program any more.
     pub(crate) fn clear(&self) {
         let all = core::mem::take(&mut *self.table.lock());

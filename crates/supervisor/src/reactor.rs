@@ -181,6 +181,12 @@ impl Reactor {
         self.watch(&session.control, token, epoll::EventFlags::IN)
     }
 
+    /// The guards of all sessions.
+    pub(crate) fn guards(&self) -> Vec<u32> {
+        let sessions = self.sessions.lock();
+        sessions.values().map(|session| session.guard).collect()
+    }
+
     pub(crate) fn remove_session(&self, session: &Session) {
         // The guard's end may be the last thing that was watched.
         let _ = epoll::delete(&self.epoll, &session.control);

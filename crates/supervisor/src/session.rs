@@ -33,6 +33,8 @@ pub(crate) struct Session {
     pub(crate) settings: Settings,
     /// The guard's socket.
     pub(crate) control: OwnedFd,
+    /// The guard.
+    pub(crate) guard: u32,
     /// Descriptor numbers promised by calls in progress; held while one is looked for
     /// and filled.
     pub(crate) numbers: Mutex<Vec<u32>>,
@@ -191,6 +193,8 @@ impl Expected {
             listener.wake_in_step();
         }
         self.life.is(pid);
+        // It waits for the answer to its exec, and its guard for it.
+        let guard = task::parent(pid as u32).unwrap_or_default();
         let reactor = Arc::clone(&self.shared.reactor);
         let session = Arc::new(Session {
             number: reactor.number(),
@@ -198,11 +202,12 @@ impl Expected {
             shared: self.shared,
             listener,
             confirms: !self.machine.killable,
+            memory_by_file: AtomicBool::new(!self.machine.process_vm),
             machine: self.machine,
             settings: self.settings,
             control,
+            guard,
             numbers: Mutex::default(),
-            memory_by_file: AtomicBool::new(false),
             pidfds: Mutex::default(),
             life: self.life,
             orphaned: AtomicBool::new(false),
@@ -232,8 +237,12 @@ impl Session {
                 Ok(None) | Err(_) => {
                     self.orphaned.store(true, Ordering::SeqCst);
                     self.shared.objects.see_closes();
+                    self.shared.objects.remove_kept(self.number);
                     self.shared.reactor.remove_session(self);
                     self.life.is_over();
+                    if self.life.is_orphaned() {
+                        self.kill_orphans();
+                    }
                     return;
                 }
             }
@@ -294,6 +303,26 @@ impl Session {
         // A mistake of ours must not leave a program hanging.
         let answer = system.guard(None, "trapped call", || calls::answer(&task));
         task.answer(answer.unwrap_or(Answer::Error(Errno::EIO)));
+    }
+
+    /// The guard was killed, and the program with it. What that had started has other
+    /// parents by now: who holds a file of ours, is under a filter and under no guard that
+    /// is left, ends here; the others at their next trapped call.
+    fn kill_orphans(&self) {
+        let guards = self.shared.reactor.guards();
+        for held in self.shared.host.holders().list() {
+            for holder in held.by {
+                let raw = i32::try_from(holder.pid).ok();
+                let process = raw.and_then(rustix::process::Pid::from_raw);
+                if let Some(process) = process
+                    && task::is_filtered(holder.pid)
+                    && !task::descends(holder.pid, &guards)
+                {
+                    // Gone already is as good.
+                    let _ = rustix::process::kill_process(process, rustix::process::Signal::KILL);
+                }
+            }
+        }
     }
 
     /// Nobody guards it any more.

@@ -261,6 +261,24 @@ pub(crate) fn run_before_exec(command: &mut Command, plan: guard::Plan) {
     }
 }
 
+/// Whether `pidfd_getfd` is allowed at all: asked of ourselves, which only a container's
+/// own filter would forbid.
+pub(crate) fn can_copy_descriptors() -> bool {
+    let flags = rustix::process::PidfdFlags::empty();
+    let Ok(own) = rustix::process::pidfd_open(rustix::process::getpid(), flags) else {
+        return false;
+    };
+    let flags = rustix::process::PidfdGetfdFlags::empty();
+    rustix::process::pidfd_getfd(&own, number(&own), flags).is_ok()
+}
+
+/// Whether `process_vm_readv` is allowed at all: asked of ourselves.
+pub(crate) fn can_read_memory() -> bool {
+    let (from, mut to) = ([7u8], [0]);
+    let tid = std::process::id();
+    read_memory(tid, from.as_ptr().addr() as u64, &mut to).is_ok_and(|n| n == 1)
+}
+
 /// Whether a filter may have a listener, with these flags beside. A program that is no
 /// filter is given, so the kernel refuses in any case: with `EFAULT` once it has accepted
 /// the flags, with `EINVAL` if it does not know them.

@@ -154,6 +154,7 @@ impl Task {
             return Err(Errno::EFAULT);
         }
         let session = &self.session;
+        self.may_look()?;
         if !session.memory_by_file.load(Ordering::Relaxed) {
             match sys::write_memory(self.note.tid, addr, from) {
                 Ok(n) if n == from.len() => return Ok(()),
@@ -173,6 +174,7 @@ impl Task {
 
     fn copy_in(&self, addr: u64, into: &mut [u8]) -> Result<usize> {
         let session = &self.session;
+        self.may_look()?;
         if !session.memory_by_file.load(Ordering::Relaxed) {
             match sys::read_memory(self.note.tid, addr, into) {
                 Ok(n) => return Ok(n),
@@ -184,6 +186,14 @@ impl Task {
         }
         let file = self.memory_file()?;
         rustix::io::pread(&file, into, addr).map_err(|_| Errno::EFAULT)
+    }
+
+    /// Where Yama is played: whether the caller descends from this process.
+    fn may_look(&self) -> Result {
+        if !self.session.machine.descendants_only || descends(self.note.tid, &[std::process::id()]) {
+            return Ok(());
+        }
+        Err(Errno::EPERM)
     }
 
     /// Where `process_vm_readv` is forbidden, as in some containers. `EPERM` where this
@@ -242,6 +252,10 @@ impl Task {
 
     /// A copy of a descriptor of the caller's.
     pub(crate) fn copy_fd(&self, fd: i32) -> Result<OwnedFd> {
+        if !self.session.machine.copies_descriptors {
+            return Err(Errno::EPERM);
+        }
+        self.may_look()?;
         let get = |pidfd: BorrowedFd<'_>| {
             let flags = rustix::process::PidfdGetfdFlags::empty();
             rustix::process::pidfd_getfd(pidfd, fd, flags)
@@ -329,6 +343,29 @@ impl Task {
 /// The process of a thread.
 pub(crate) fn tgid(tid: u32) -> Option<u32> {
     status_field(tid, "Tgid:")?.parse().ok()
+}
+
+/// Whether a process's parents lead to one of these (security/yama: task_is_descendant).
+pub(crate) fn descends(tid: u32, from: &[u32]) -> bool {
+    let mut pid = tgid(tid);
+    while let Some(process) = pid {
+        if from.contains(&process) {
+            return true;
+        }
+        pid = parent(process);
+    }
+    false
+}
+
+/// The process above.
+pub(crate) fn parent(process: u32) -> Option<u32> {
+    let parent = status_field(process, "PPid:")?.parse().ok();
+    parent.filter(|parent| *parent != 0)
+}
+
+/// Whether a filter is on a process, as on every one that is served.
+pub(crate) fn is_filtered(process: u32) -> bool {
+    status_field(process, "Seccomp:").is_some_and(|mode| mode == "2")
 }
 
 fn status_field(tid: u32, name: &str) -> Option<String> {

@@ -37,9 +37,25 @@ pub(crate) struct UeventSocket {
     groups: Mutex<Vec<(Group, Uevents)>>,
     passes_credentials: AtomicBool,
     pid: u32,
+    /// The program's end, where its descriptors cannot be copied when it asks; with the
+    /// session whose end is the socket's then.
+    kept: Option<(u64, OwnedFd)>,
 }
 
 impl UeventSocket {
+    /// Whether it is kept until the end of this session.
+    pub(crate) fn is_kept_for(&self, session: u64) -> bool {
+        self.kept.as_ref().is_some_and(|(of, _)| *of == session)
+    }
+
+    /// The program's end, as a descriptor of ours.
+    fn end_of(&self, task: &Task) -> Result<OwnedFd> {
+        match &self.kept {
+            Some((_, end)) => end.try_clone().map_err(|_| Errno::ENFILE),
+            None => task.copy_fd(task.int(0)),
+        }
+    }
+
     fn mask(&self) -> u32 {
         let groups = self.groups.lock();
         groups.iter().fold(0, |mask, (group, _)| mask | group.bit())
@@ -95,6 +111,13 @@ fn make(task: &Task) -> Result<Answer> {
             groups: Mutex::default(),
             passes_credentials: AtomicBool::new(false),
             pid: task.tgid().unwrap_or(task.tid()),
+            kept: match task.session.machine.copies_descriptors {
+                true => None,
+                false => {
+                    let end = theirs.try_clone().map_err(|_| Errno::ENFILE)?;
+                    Some((task.session.number, end))
+                }
+            },
         },
     )?;
     let cloexec = kind & libc::SOCK_CLOEXEC != 0;
@@ -372,8 +395,8 @@ impl Deferred for Receiving {
 }
 
 fn receive(task: &Task, flags: i32, into: Into) -> Answer {
-    with_socket(task, |object, _| {
-        let copy = match task.copy_fd(task.int(0)) {
+    with_socket(task, |object, socket| {
+        let copy = match socket.end_of(task) {
             Ok(copy) => copy,
             Err(errno) => return Answer::Error(errno),
         };

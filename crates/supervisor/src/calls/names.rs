@@ -152,8 +152,13 @@ pub(super) fn inotify_add_watch(task: &Task) -> Answer {
         }
         Named::Open(_) | Named::OpenDirectory(_) => return Answer::Error(Errno::EACCES),
     };
-    let Ok(own) = task.copy_fd(task.int(0)) else {
-        return Answer::Error(Errno::EBADF);
+    let own = match task.copy_fd(task.int(0)) {
+        Ok(own) => own,
+        Err(Errno::EPERM) => {
+            task.session.notice(task, What::Inotify);
+            return Answer::Error(Errno::EPERM);
+        }
+        Err(_) => return Answer::Error(Errno::EBADF),
     };
     let mask = inotify::WatchFlags::from_bits_retain(mask);
     match inotify::add_watch(&own, &real, mask) {

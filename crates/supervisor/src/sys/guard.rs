@@ -24,6 +24,8 @@ pub(crate) struct Plan {
     pub(crate) filter: Vec<libc::sock_filter>,
     /// `SECCOMP_FILTER_FLAG_*` beside the listener's.
     pub(crate) flags: libc::c_ulong,
+    /// The limit for open files, where it is to be another than ours.
+    pub(crate) nofile: Option<u64>,
     /// Our own process.
     pub(crate) supervisor: libc::pid_t,
 }
@@ -85,7 +87,7 @@ fn become_program(plan: &Plan, guard: libc::pid_t, to_guard: RawFd) -> io::Resul
         filter: plan.filter.as_ptr().cast_mut(),
     };
     let flags = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER | plan.flags;
-    // SAFETY: numbers, and a filter that lives through the call.
+    // SAFETY: numbers, and a limit and a filter that live through their calls.
     let listener = unsafe {
         if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0) < 0 {
             return Err(io::Error::last_os_error());
@@ -96,6 +98,15 @@ fn become_program(plan: &Plan, guard: libc::pid_t, to_guard: RawFd) -> io::Resul
         }
         if libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 {
             return Err(io::Error::last_os_error());
+        }
+        if let Some(limit) = plan.nofile {
+            let limit = libc::rlimit {
+                rlim_cur: limit,
+                rlim_max: limit,
+            };
+            if libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) < 0 {
+                return Err(io::Error::last_os_error());
+            }
         }
         libc::syscall(
             libc::SYS_seccomp,

@@ -2,7 +2,7 @@
 
 use crate::rig::{Build, Rig};
 
-const CALLS: &str = "\
+pub(crate) const CALLS: &str = "\
 fstat 0 20600 10:127 nlink 1
 stat 0 20600 10:127
 reserved 1

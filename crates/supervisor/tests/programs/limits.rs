@@ -2,6 +2,7 @@
 //! that. One that fails because more works now is good news for that page.
 
 use lastfd_chrdev::PollMask;
+use lastfd_sync::atomic::Ordering;
 
 use crate::rig::Rig;
 
@@ -50,4 +51,44 @@ fn a_directory_that_only_the_tree_has_cannot_be_gone_into_by_name() {
     } else {
         assert_eq!(rig.run(&["chdir"]), "chdir EACCES\nfchdir 0\nrelative 0\n");
     }
+}
+
+/// A signal comes while nobody has the call yet: here, because who answers is busy.
+fn signalled_before_it_is_heard(how: &str) -> Option<String> {
+    const IOCTL: &str = "16 ";
+    let rig = Rig::new()?;
+    rig.deaf.store(true, Ordering::SeqCst);
+    let mut program = rig.start(&["late", how]);
+    let pid = program.line();
+    let proc = |name: &str| std::fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap();
+    rig.until("nobody answers", || rig.notices.lock().len() == 1);
+    let signaller = program.child.signaller();
+    signaller.send(12);
+    rig.until("it asks", || proc("syscall").starts_with(IOCTL));
+    signaller.send(10);
+    rig.until("it was told", || {
+        let pending = proc("status").contains("ShdPnd:\t0000000000000000");
+        pending && (how.contains("restart") || !proc("syscall").starts_with(IOCTL))
+    });
+    rig.deaf.store(false, Ordering::SeqCst);
+    let said = program.line();
+    assert!(program.end().success());
+    Some(said)
+}
+
+/// A kernel's ioctl that does not sleep is not ended by signals.
+#[test]
+fn a_signal_before_the_call_is_heard_ends_one_that_never_sleeps() {
+    let Some(said) = signalled_before_it_is_heard("plain") else {
+        return;
+    };
+    assert_eq!(said, "late EINTR -1 handled 1");
+}
+
+#[test]
+fn with_restart_it_is_made_all_the_same() {
+    let Some(said) = signalled_before_it_is_heard("restart") else {
+        return;
+    };
+    assert_eq!(said, "late 0 42 handled 1");
 }

@@ -6,6 +6,7 @@ mod epoll;
 mod last_close;
 mod limits;
 mod refused;
+mod restricted;
 mod rig;
 mod signals;
 mod speed;

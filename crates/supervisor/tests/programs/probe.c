@@ -195,6 +195,8 @@ static int events(void) {
     return 0;
 }
 
+static void *ring(void *a) { syscall(SYS_io_uring_setup, 8, NULL); return a; }
+
 static int signals(const char *how) {
     int fd = node(O_RDWR), v = -1; char b;
     int restart = strstr(how, "restart") ? SA_RESTART : 0;
@@ -205,6 +207,14 @@ static int signals(const char *how) {
     else if (strstr(how, "ioctl")) r = ioctl(fd, TAKE, &v);
     else r = read(fd, &b, 1);
     printf("%s %s handled %d\n", how, name(r), (int)handled);
+    return 0;
+}
+
+static int late(const char *how) { /* a call that never sleeps, and a signal before anybody has it */
+    int fd = node(O_RDWR), v = -1, sig; pthread_t t; sigset_t go; sigemptyset(&go); sigaddset(&go, SIGUSR2);
+    sigprocmask(SIG_BLOCK, &go, NULL); on(SIGUSR1, counted, strstr(how, "restart") ? SA_RESTART : 0);
+    printf("%d\n", getpid()); fflush(stdout); pthread_create(&t, NULL, ring, NULL); sigwait(&go, &sig);
+    int r = ioctl(fd, ANSWER, &v); printf("late %s %d handled %d\n", name(r), v, (int)handled); pthread_join(t, NULL);
     return 0;
 }
 
@@ -303,6 +313,12 @@ static int in_and_pri(void) {
     printf("poll %#x epoll %d\n", p.revents, epoll_wait(ep, out, 4, 0));
     return 0;
 }
+static int daemon_calls(void) { if (fork()) return 0; setsid(); if (fork()) _exit(0); return calls(); }
+static int mixed(void) {
+    int fd = node(O_RDWR), other[2]; if (pipe(other)) return 1;
+    struct pollfd p[2] = { { fd, POLLIN, 0 }, { other[0], POLLIN, 0 } }; say("alone", poll(p, 1, 0)); say("mixed", poll(p, 2, 0));
+    return 0;
+}
 static int forever(void) { int fd = node(O_RDWR); if (!fork()) { alarm(20); for (;;) pause(); } printf("%d\n", getpid()); fflush(stdout); char b; read(fd, &b, 1); return 0; }
 static int spin(void) { /* 8 threads that open, ask, fork and close */
     int bad = 0;
@@ -354,6 +370,9 @@ int main(int argc, char **argv) {
     if (!strcmp(what, "ppoll")) return ppoll_mask();
     if (!strcmp(what, "chdir")) return chdir_in();
     if (!strcmp(what, "inpri")) return in_and_pri();
+    if (!strcmp(what, "late")) return late(how);
+    if (!strcmp(what, "daemon")) return daemon_calls();
+    if (!strcmp(what, "mixed")) return mixed();
     if (!strcmp(what, "forever")) return forever();
     if (!strcmp(what, "many")) return many();
     if (!strcmp(what, "speed")) return speed(atoi(how));

@@ -207,6 +207,8 @@ pub(crate) struct Rig {
     misc: Mutex<Option<Miscdevice>>,
     other: Mutex<Option<Miscdevice>>,
     pub(crate) notices: Arc<Mutex<Vec<String>>>,
+    /// Whoever is told a notice, which is who answers calls, waits while this is set.
+    pub(crate) deaf: Arc<AtomicBool>,
     pub(crate) build: Build,
 }
 
@@ -223,7 +225,16 @@ impl Rig {
         let host = Arc::new(Host::new(&system, Options::default()).unwrap());
         let notices = Arc::new(Mutex::new(Vec::new()));
         let told = Arc::clone(&notices);
-        let tell = move |notice: &Notice| told.lock().push(notice.to_string());
+        let deaf = Arc::new(AtomicBool::new(false));
+        let is_deaf = Arc::clone(&deaf);
+        let tell = move |notice: &Notice| {
+            told.lock().push(notice.to_string());
+            let clock = Clock::real();
+            let deadline = clock.now().after(BOUND);
+            while is_deaf.load(Ordering::SeqCst) && clock.now() < deadline {
+                clock.sleep(Duration::from_millis(1), None).unwrap();
+            }
+        };
         let supervisor = Supervisor::new(host, tell).unwrap();
         let rig = Rig {
             supervisor,
@@ -232,9 +243,17 @@ impl Rig {
             misc: Mutex::new(None),
             other: Mutex::new(None),
             notices,
+            deaf,
             build,
         };
         rig.plug();
+        Some(rig)
+    }
+
+    /// On a machine that refuses these.
+    pub(crate) fn restricted(words: &str) -> Option<Rig> {
+        let mut rig = Rig::new()?;
+        rig.supervisor.restrict(&words.parse().unwrap());
         Some(rig)
     }
 

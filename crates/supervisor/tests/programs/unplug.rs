@@ -1,7 +1,5 @@
 //! The device goes, the supervisor goes.
 
-use std::process::Command;
-
 use lastfd_chrdev::PollMask;
 
 use crate::rig::{BOUND, Build, Rig};
@@ -64,20 +62,18 @@ fn a_program_that_waits_and_its_children_end_with_the_supervisor() {
 }
 
 #[test]
-fn a_program_dies_with_its_guard() {
+fn a_program_and_its_child_die_with_their_guard() {
     let Some(rig) = Rig::new() else { return };
     let mut program = rig.start(&["forever"]);
     let pid: u32 = program.line().parse().unwrap();
+    rig.until("it waits", || rig.waiters() == 1);
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     let guard = stat.rsplit(") ").next().unwrap();
-    let guard = guard.split(' ').nth(1).unwrap();
-    assert!(
-        Command::new("kill")
-            .args(["-9", guard])
-            .status()
-            .unwrap()
-            .success()
-    );
+    let guard: i32 = guard.split(' ').nth(1).unwrap().parse().unwrap();
+    let guard = rustix::process::Pid::from_raw(guard).unwrap();
+    rustix::process::kill_process(guard, rustix::process::Signal::KILL).unwrap();
     rig.until("it is dead", || !is_alive(pid));
     assert!(program.child.wait_timeout(BOUND).is_some());
+    // The child, which has another parent by now, held the file, too.
+    rig.until("closed", || rig.released() == 1);
 }
