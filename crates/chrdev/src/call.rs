@@ -176,6 +176,11 @@ impl Call {
         assert!(!self.over, "a call that is over was attempted again");
         self.context.attempts = self.context.attempts.saturating_add(1);
         self.context.new_pos = None;
+        if self.context.is_first()
+            && let Some(errno) = self.file.file().fails(|| self.name())
+        {
+            return Try::err(errno);
+        }
         match self.before_the_driver(caller) {
             Some(result) => Try::Done(result),
             None => self.ask_the_driver(caller),

@@ -5,7 +5,7 @@ use core::fmt;
 use core::sync::atomic::Ordering;
 
 use lastfd_model::raw::DevT;
-use lastfd_model::{DeviceRef, EventKind, FileRef, LedgerEntry, Result, System};
+use lastfd_model::{DeviceRef, Errno, EventKind, FileRef, LedgerEntry, Result, System};
 use lastfd_sync::atomic::AtomicU32;
 use lastfd_sync::{Arc, Mutex};
 
@@ -229,6 +229,12 @@ impl File {
         let ops = self.ops();
         self.system
             .guard(self.device.as_ref(), what, || run(&*ops, self))
+    }
+
+    /// Whether a call on it is to fail, on purpose.
+    pub(crate) fn fails<N: AsRef<str>>(&self, name: impl FnOnce() -> N) -> Option<Errno> {
+        let device = self.device.as_ref().map(|device| device.id);
+        self.system.call_fails(device, name)
     }
 
     pub(crate) fn op_set(&self) -> OpSet {

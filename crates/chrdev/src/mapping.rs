@@ -243,6 +243,9 @@ impl OpenFile {
         if !file.may_read() {
             return Err(Errno::EACCES);
         }
+        if let Some(errno) = file.fails(|| "mmap") {
+            return Err(errno);
+        }
         let mapped = file
             .guard("mmap", |ops, file| ops.mmap(file, &request))
             .unwrap_or(Err(Errno::EIO))?;

@@ -108,9 +108,12 @@ fn chrdev_open(
         fmode::LSEEK | fmode::PREAD | fmode::PWRITE,
     );
     *file.cdev.lock() = Some(cdev.clone());
-    let opened = file
-        .guard("open", |ops, file| ops.open(file))
-        .unwrap_or(Err(Errno::EIO));
+    let opened = match file.fails(|| "open") {
+        Some(errno) => Err(errno),
+        None => file
+            .guard("open", |ops, file| ops.open(file))
+            .unwrap_or(Err(Errno::EIO)),
+    };
     if let Err(errno) = opened {
         *file.cdev.lock() = None;
         drop(file);

@@ -11,8 +11,9 @@ use lastfd::devices::Spec;
 use lastfd::iiod::UnplugAnswers;
 use lastfd::model::{DebugOptions, FailNth};
 use lastfd::supervisor::Restrictions;
-use lastfd::{IIOD_PORT, Rules};
+use lastfd::{Fault, IIOD_PORT, Rules};
 
+use crate::fault_arg::FaultArg;
 use crate::removal_arg::RemovalArg;
 
 const STYLES: Styles = Styles::styled()
@@ -45,6 +46,19 @@ WHEN is a time since the start (300ms, 1.5s, 20us) or an event of the device:
                          streaming begins, ends
 A number after it is how often it has to happen: read:5.
 
+FAULT is one of:
+  unplug, unbind, rebind, disconnect
+                         disconnect: the hardware goes and the node stays (camera)
+  fail:CALL[:N[:ERRNO]]  the next N calls fail, with EIO unless told, before the driver is asked:
+                         open, read, write, pread, pwrite, mmap, ioctl, an ioctl's name,
+                         show[:ATTRIBUTE], store[:ATTRIBUTE]
+  delay:TIME             the next frame, sample or message comes that much later
+  drop[:N], repeat[:N]   the next N are lost, or are the one before once more
+  wrap                   counters are put to shortly before they wrap
+  stop, start            no more data; data again
+  set:KEY=VALUE          what it measures, as `lastfd devices` lists
+A kind that cannot do one says which it can.
+
 A program sees the devices in /dev and /sys, whatever it is written in, and everything it starts
 does; nothing of it reaches this machine's own. Needs Linux 5.14.
 
@@ -66,6 +80,7 @@ Examples:
   lastfd run --device display --fail-nth all
   lastfd run --device iio-adc:rate=100 --device iio-adc --unplug iio-adc2@read:5
   lastfd run --device camera --unplug camera@ioctl:VIDIOC_DQBUF:30 -- v4l2-ctl --stream-mmap
+  lastfd run --device camera --fault camera:fail:VIDIOC_QBUF:2:EIO@streamon -- v4l2-ctl --stream-mmap
   lastfd run --device iio-adc --unplug iio-adc@300ms -- iio_readdev -u {uri} -b 16 lastfd-adc";
 
 const IIOD_EXAMPLES: &str = "\
@@ -82,6 +97,8 @@ Exit status: 0 if it was done, 1 if the run refused or there is no such run, 64 
 Examples:
   lastfd ctl plug camera
   lastfd ctl wait open && lastfd ctl unplug camera
+  lastfd ctl fault camera drop:3
+  lastfd ctl set light lux=12
   lastfd ctl --run 4711.0 files";
 
 const KUNIT_EXAMPLES: &str = "\
@@ -173,6 +190,10 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "NAME@WHEN")]
     pub(crate) unbind: Vec<RemovalArg>,
 
+    /// Do this to the device then: FAULT is below
+    #[arg(long, value_name = "NAME:FAULT@WHEN")]
+    pub(crate) fault: Vec<FaultArg>,
+
     /// Write a report: .json has all events, .svg is a picture
     #[arg(long, value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,
@@ -190,9 +211,6 @@ pub(crate) struct RunArgs {
     #[arg(long, short)]
     pub(crate) verbose: bool,
 
-    #[command(flatten)]
-    pub(crate) debug: DebugArgs,
-
     /// Show the program no nodes: it reaches IIO devices through the iiod alone
     #[arg(long)]
     pub(crate) iiod_only: bool,
@@ -203,9 +221,13 @@ pub(crate) struct RunArgs {
     pub(crate) trap_all: bool,
 
     /// Do without what this machine would allow, as elsewhere: no-pidfd-getfd, no-process-vm,
-    /// yama1, no-wait-killable, no-sync-wake-up, no-receive-end, no-urgent, linux-5.14, nofile=N
+    /// yama1, no-wait-killable, no-sync-wake-up, no-receive-end, no-urgent, linux-5.14, linux-5.15,
+    /// nofile=N
     #[arg(long, value_name = "LIST", conflicts_with = "iiod_only")]
     pub(crate) restrict: Option<Restrictions>,
+
+    #[command(flatten)]
+    pub(crate) debug: DebugArgs,
 
     /// A program that uses the devices; {uri} in its arguments is the iiod's address
     #[arg(last = true, value_name = "PROGRAM")]
@@ -271,6 +293,26 @@ pub(crate) enum Ask {
     Unbind {
         /// The hardware
         name: String,
+    },
+    /// Have hardware vanish while its nodes stay, where its kind can
+    Disconnect {
+        /// The hardware
+        name: String,
+    },
+    /// Set a key of hardware that is plugged in, such as what a sensor measures
+    Set {
+        /// The hardware
+        name: String,
+        /// `lastfd devices` lists keys
+        #[arg(value_name = "KEY=VALUE")]
+        setting: String,
+    },
+    /// Have hardware do something wrong: see FAULT of `lastfd run --help`
+    Fault {
+        /// The hardware
+        name: String,
+        /// What
+        fault: Fault,
     },
     /// List what is plugged in, or was
     Devices,

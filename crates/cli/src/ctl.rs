@@ -34,6 +34,18 @@ fn request(ask: &Ask) -> Result<Option<Request>, Failure> {
         Ask::Unplug { name } => Request::Unplug { name: name.clone() },
         Ask::Bind { name } => Request::Bind { name: name.clone() },
         Ask::Unbind { name } => Request::Unbind { name: name.clone() },
+        Ask::Disconnect { name } => Request::Fault {
+            name: name.clone(),
+            fault: "disconnect".to_owned(),
+        },
+        Ask::Set { name, setting } => Request::Fault {
+            name: name.clone(),
+            fault: format!("set:{setting}"),
+        },
+        Ask::Fault { name, fault } => Request::Fault {
+            name: name.clone(),
+            fault: fault.to_string(),
+        },
         Ask::Devices => Request::Devices,
         Ask::Files => Request::Files,
         Ask::Wait { event, within } => Request::Wait {
@@ -66,7 +78,10 @@ fn told(request: &Request, answer: &Value) -> String {
     match request {
         Request::Plug { .. } => format!("{}\n", field("name")),
         Request::Wait { .. } => format!("{}\n", field("event")),
-        Request::Unplug { .. } | Request::Bind { .. } | Request::Unbind { .. } => String::new(),
+        Request::Unplug { .. }
+        | Request::Bind { .. }
+        | Request::Unbind { .. }
+        | Request::Fault { .. } => String::new(),
         Request::Devices => devices(answer),
         Request::Files => files(answer),
     }
@@ -108,6 +123,18 @@ fn files(answer: &Value) -> String {
             file["file"],
             file["opener"],
         );
+        if let Some(call) = file["last"]["call"].as_str() {
+            let last = &file["last"];
+            let seconds = last["age_ms"].as_u64().unwrap_or_default() as f64 / 1000.0;
+            let state = last["state"].as_str().unwrap_or_default();
+            let _ = write!(text, "  last call {call}, {seconds:.1} s ago");
+            if let (Some(thread), Some(descriptor)) =
+                (last["thread"].as_u64(), last["descriptor"].as_i64())
+            {
+                let _ = write!(text, " by thread {thread} on descriptor {descriptor}");
+            }
+            let _ = writeln!(text, ": {state}");
+        }
         let holders = file["held_by"].as_array();
         for holder in holders.into_iter().flatten() {
             let list = |key: &str| {

@@ -16,13 +16,19 @@ pub(crate) const DRIVER: u8 = 70;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
     #[error(
-        "there is no device '{name}' to {manner}: on this bench {are} {known}; the second of a kind has a 2 after it"
+        "there is no device '{name}' to {verb}: on this bench {are} {known}; the second of a kind has a 2 after it"
     )]
     UnknownName {
         name: String,
-        manner: lastfd::Manner,
+        verb: String,
         are: &'static str,
         known: String,
+    },
+    #[error("{name} has no '{verb}': what can be done to it are {verbs}")]
+    NotOfKind {
+        name: String,
+        verb: &'static str,
+        verbs: String,
     },
     #[error("failed to plug in {spec}: {errno}")]
     Plug { spec: String, errno: lastfd::Errno },
@@ -84,6 +90,7 @@ impl Failure {
     pub(crate) fn exit_status(&self) -> u8 {
         match self {
             Failure::UnknownName { .. }
+            | Failure::NotOfKind { .. }
             | Failure::Report(_)
             | Failure::NoScenario(_)
             | Failure::NoCase(_)

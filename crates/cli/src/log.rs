@@ -172,7 +172,11 @@ impl Row {
             OperationEnd { .. } | Blocked { .. } | FileOpened { .. } => CALL,
             AttributeShown { .. } | AttributeStored { .. } => CALL,
             Framework(event) => match event.as_any().downcast_ref() {
-                Some(RunEvent::RemovalBegin { .. } | RunEvent::RemovalMissed { .. }) => CUT,
+                Some(
+                    RunEvent::RemovalBegin { .. }
+                    | RunEvent::Faulted { .. }
+                    | RunEvent::RemovalMissed { .. },
+                ) => CUT,
                 _ => PLAIN,
             },
             _ => PLAIN,

@@ -12,6 +12,7 @@ mod devices;
 mod explore;
 mod fail_nth;
 mod failure;
+mod fault_arg;
 mod iiod;
 mod kunit;
 mod log;

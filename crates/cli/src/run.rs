@@ -14,6 +14,7 @@ use crate::args::RunArgs;
 use crate::device_arg::{DEFAULT, names, plug_all};
 use crate::fail_nth;
 use crate::failure::{DRIVER, Failure};
+use crate::fault_arg::FaultArg;
 use crate::log::{BAD, GOOD, LiveLog, Out};
 use crate::removal_arg::RemovalArg;
 use crate::report_file;
@@ -67,6 +68,7 @@ fn conduct(
 pub(crate) struct Plan {
     devices: Vec<Spec>,
     removals: Vec<(RemovalArg, Manner)>,
+    faults: Vec<FaultArg>,
 }
 
 impl Plan {
@@ -79,9 +81,17 @@ impl Plan {
         let removals = planned(&args.unplug, &args.unbind);
         let names = names(&devices);
         for (removal, manner) in &removals {
-            check_name(removal, *manner, &names)?;
+            check_name(&removal.name, &manner.to_string(), &names)?;
         }
-        Ok(Plan { devices, removals })
+        let faults = args.fault.clone();
+        for fault in &faults {
+            check_name(&fault.name, fault.fault.verb(), &names)?;
+        }
+        Ok(Plan {
+            devices,
+            removals,
+            faults,
+        })
     }
 
     /// Plugs in, and starts the tasks that take away.
@@ -96,6 +106,24 @@ impl Plan {
                         source,
                     })?;
             }
+        }
+        for FaultArg { name, fault, when } in &self.faults {
+            let Some(target) = bench.find(name) else {
+                continue;
+            };
+            if !target.verbs().contains(&fault.verb()) {
+                return Err(Failure::NotOfKind {
+                    name: name.clone(),
+                    verb: fault.verb(),
+                    verbs: target.verbs().join(", "),
+                });
+            }
+            bench
+                .fault_when(&target, fault.clone(), when.clone())
+                .map_err(|source| Failure::System {
+                    doing: "start the task of the faults",
+                    source,
+                })?;
         }
         Ok(())
     }
@@ -149,13 +177,13 @@ fn planned(unplug: &[RemovalArg], unbind: &[RemovalArg]) -> Vec<(RemovalArg, Man
     planned
 }
 
-fn check_name(removal: &RemovalArg, manner: Manner, names: &[String]) -> Result<(), Failure> {
-    if names.contains(&removal.name) {
+fn check_name(name: &str, verb: &str, names: &[String]) -> Result<(), Failure> {
+    if names.iter().any(|known| known == name) {
         return Ok(());
     }
     Err(Failure::UnknownName {
-        name: removal.name.clone(),
-        manner,
+        name: name.to_owned(),
+        verb: verb.to_owned(),
         are: if names.len() == 1 { "is" } else { "are" },
         known: names.join(", "),
     })

@@ -12,6 +12,7 @@ use lastfd_model::typed::{self, Bound, Device, Devres, PlatformDevice};
 use lastfd_model::{Errno, Result, System};
 use lastfd_sync::{Arc, Mutex};
 
+use crate::fault::{Due, Source};
 use crate::kind::{BadValue, Key, Kind, Settings, number};
 use crate::plug::{Hardware, Socket, platform_driver};
 
@@ -132,7 +133,10 @@ impl Hardware for Accelerometer {
                 Ok(())
             });
         }
+        let source = Source::default();
+        socket.has_source(&source, &["delay", "drop", "repeat", "stop", "start"]);
         socket.register(Board {
+            source,
             registers: RegisterBlock::new(4 * AXES.len(), measured),
             name: self.name.clone().unwrap_or_else(|| socket.numbered(NAME)),
             label: self.label.clone(),
@@ -142,6 +146,7 @@ impl Hardware for Accelerometer {
 
 /// What the driver is told of the hardware.
 struct Board {
+    source: Source,
     registers: RegisterBlock,
     name: String,
     label: String,
@@ -174,8 +179,10 @@ impl typed::Driver for AccelDriver {
         let registers = Devres::new(device, Owned::new(registers))?;
         let sampling = Arc::new(Sampling {
             registers,
+            source: board.source.clone(),
             state: Mutex::new(State {
                 rate: 100,
+                last: Vec::new(),
                 sink: None,
             }),
         });
@@ -227,11 +234,14 @@ fn mount_matrix() -> ExtInfo {
 /// Where samples come from, and who wants them.
 struct Sampling {
     registers: Devres<Owned<Regs>>,
+    source: Source,
     state: Mutex<State>,
 }
 
 struct State {
     rate: u32,
+    /// The sample before.
+    last: Vec<u8>,
     /// Whom the sample clock feeds; none while a trigger does it.
     sink: Option<IioRef>,
 }
@@ -251,21 +261,36 @@ impl Sampling {
         let Some(sink) = self.state.lock().sink.clone() else {
             return Next::Stop;
         };
-        self.sample(&sink, sink.time_ns());
-        Next::After(self.period())
+        let late = self.sample(&sink, sink.time_ns());
+        Next::After(late.unwrap_or_else(|| self.period()))
     }
 
-    /// Gives a sample to the buffers; one that finds them full is lost.
-    fn sample(&self, iio: &Iio, timestamp: i64) {
+    /// Gives a sample to the buffers, unless it is to come later; one that finds them full
+    /// is lost.
+    fn sample(&self, iio: &Iio, timestamp: i64) -> Option<Duration> {
+        let due = self.source.due();
+        match due {
+            Due::Nothing | Due::Lost => return None,
+            Due::Late(time) => return Some(time),
+            Due::Comes | Due::Again | Due::Wrapping => {}
+        }
         let mut scan = Vec::with_capacity(iio.scan_bytes());
         for index in iio.active_scan_mask().iter().filter(|index| *index < 3) {
             let Ok(counts) = self.measure(index) else {
-                return;
+                return None;
             };
             scan.extend(counts.to_ne_bytes());
         }
         scan.resize(iio.scan_bytes(), 0);
+        let mut state = self.state.lock();
+        if due == Due::Again && state.last.len() == scan.len() {
+            scan.clone_from(&state.last);
+        } else {
+            state.last.clone_from(&scan);
+        }
+        drop(state);
         let _ = iio.push(&mut scan, timestamp);
+        None
     }
 }
 
@@ -335,6 +360,7 @@ impl Driver for Accel {
     }
 
     fn triggered(&self, iio: &Iio, timestamp: i64) {
-        self.sampling.sample(iio, timestamp);
+        // A trigger's sample that is late is lost: the next comes with the next trigger.
+        let _ = self.sampling.sample(iio, timestamp);
     }
 }

@@ -12,6 +12,7 @@ use lastfd_model::typed::{self, Bound, Device, Devres, PlatformDevice};
 use lastfd_model::{Errno, Result, System};
 use lastfd_sync::{Arc, Mutex};
 
+use crate::fault::{self as faults, Due};
 use crate::kind::{BadValue, Key, Kind, Settings};
 use crate::plug::{Hardware, Socket, platform_driver};
 
@@ -129,7 +130,13 @@ impl Hardware for IioAdc {
         if !RATES.contains(&self.rate) {
             return Err(Errno::EINVAL);
         }
+        let faults = faults::Source::default();
+        socket.has_source(
+            &faults,
+            &["delay", "drop", "repeat", "wrap", "stop", "start"],
+        );
         socket.register(Board {
+            faults,
             registers: RegisterBlock::new(REGISTERS, Converter::default()),
             name: self.name.clone().unwrap_or_else(|| socket.numbered(NAME)),
             trigger: format!("lastfd-trig{}", socket.number() - 1),
@@ -141,6 +148,7 @@ impl Hardware for IioAdc {
 
 /// What the driver is told of the hardware.
 struct Board {
+    faults: faults::Source,
     registers: RegisterBlock,
     name: String,
     trigger: String,
@@ -148,6 +156,9 @@ struct Board {
     overrun: Overrun,
 }
 
+/// The number of the sample that comes first when counters are made to wrap: a sample's
+/// 16 bits are its number's lowest.
+const BEFORE_WRAP: i64 = i16::MAX as i64 - 1;
 /// Bytes of registers.
 const REGISTERS: usize = 0x20;
 /// The register with the last conversion of channel 0; that of channel 1 follows.
@@ -190,7 +201,7 @@ impl typed::Driver for AdcDriver {
             .registers
             .map(&system, Some(device.raw()), "registers");
         let registers = Devres::new(device, Owned::new(registers))?;
-        let source = Arc::new(Source::new(board.rate, board.overrun));
+        let source = Arc::new(Source::new(board));
         let ticks = Arc::clone(&source);
         let timer = device.own(Timer::new(
             &system,
@@ -260,6 +271,7 @@ struct Source(Mutex<SourceState>);
 struct SourceState {
     rate: u32,
     overrun: Overrun,
+    faults: faults::Source,
     number: i64,
     scan: Vec<u8>,
     /// Whom the sample clock feeds; none while a trigger does it.
@@ -267,10 +279,11 @@ struct SourceState {
 }
 
 impl Source {
-    fn new(rate: u32, overrun: Overrun) -> Source {
+    fn new(board: &Board) -> Source {
         Source(Mutex::new(SourceState {
-            rate,
-            overrun,
+            rate: board.rate,
+            overrun: board.overrun,
+            faults: board.faults.clone(),
             number: 0,
             scan: Vec::new(),
             sink: None,
@@ -283,10 +296,10 @@ impl Source {
         let Some(sink) = state.sink.take() else {
             return Next::Stop;
         };
-        state.sample(&sink);
+        let late = state.sample(&sink);
         let period = state.period();
         state.sink = Some(sink);
-        Next::After(period)
+        Next::After(late.unwrap_or(period))
     }
 }
 
@@ -295,8 +308,19 @@ impl SourceState {
         Duration::from_secs(1) / self.rate
     }
 
-    /// Gives the next sample to the buffers.
-    fn sample(&mut self, iio: &Iio) {
+    /// Gives the next sample to the buffers, unless it is to come later.
+    fn sample(&mut self, iio: &Iio) -> Option<Duration> {
+        match self.faults.due() {
+            Due::Comes => {}
+            Due::Nothing => return None,
+            Due::Late(time) => return Some(time),
+            Due::Lost => {
+                self.number += 1;
+                return None;
+            }
+            Due::Again => self.number = (self.number - 1).max(0),
+            Due::Wrapping => self.number = BEFORE_WRAP,
+        }
         let number = self.number;
         self.scan.clear();
         self.scan.resize(iio.scan_bytes(), 0);
@@ -309,6 +333,7 @@ impl SourceState {
         if taken || self.overrun == Overrun::Drop {
             self.number += 1;
         }
+        None
     }
 }
 
@@ -427,6 +452,7 @@ impl Driver for Adc {
     }
 
     fn triggered(&self, iio: &Iio, _timestamp: i64) {
-        self.source.0.lock().sample(iio);
+        // A trigger's sample that is late is lost: the next comes with the next trigger.
+        let _ = self.source.0.lock().sample(iio);
     }
 }

@@ -13,6 +13,7 @@ use lastfd_v4l2::abi::{
 use lastfd_v4l2::{Builder, Driver, Picture, Video};
 
 use self::pattern::{Look, Pattern};
+use crate::fault::{Due, Source};
 use crate::kind::{BadValue, Key, Kind, Settings};
 use crate::plug::{Hardware, Socket, platform_driver};
 
@@ -41,6 +42,8 @@ pub struct Camera {
 }
 
 const NAME: &str = "lastfd-camera";
+/// The number of the frame that comes first when counters are made to wrap.
+const BEFORE_WRAP: u32 = u32::MAX - 1;
 /// Sizes that every camera has.
 const SIZES: [(u32, u32); 2] = [(640, 480), (1920, 1080)];
 /// Frames a second that every paced camera has.
@@ -168,7 +171,17 @@ impl Hardware for Camera {
                 video.disconnect();
             }
         });
+        let source = Source::default();
+        socket.has_source(
+            &source,
+            match self.fps {
+                Some(_) => &["delay", "drop", "repeat", "wrap", "stop", "start"],
+                // Without a clock of its own a frame cannot come late.
+                None => &["drop", "repeat", "wrap"],
+            },
+        );
         socket.register(Board {
+            source,
             camera: self.clone(),
             name: self.name.clone().unwrap_or_else(|| socket.numbered(NAME)),
             cable,
@@ -178,6 +191,7 @@ impl Hardware for Camera {
 
 /// What the driver is told of the hardware.
 struct Board {
+    source: Source,
     camera: Camera,
     name: String,
     cable: Arc<Cable>,
@@ -194,7 +208,10 @@ impl typed::Driver for CameraDriver {
     type Info = Board;
 
     fn probe(device: &Device<Bound>, board: &Board) -> Result<CameraDriver> {
-        let exposure = Arc::new(Mutex::new(Exposure::default()));
+        let exposure = Arc::new(Mutex::new(Exposure {
+            source: board.source.clone(),
+            ..Exposure::default()
+        }));
         let of_timer = Arc::downgrade(&exposure);
         let timer = Timer::new(&device.system(), Some(device.raw()), "frames", move || {
             tick(&of_timer)
@@ -236,6 +253,7 @@ impl typed::Driver for CameraDriver {
 struct Exposure {
     /// Who wants frames; nobody unless it streams.
     video: Option<Video>,
+    source: Source,
     /// The number of the next frame.
     number: u32,
     pattern: Option<Pattern>,
@@ -249,15 +267,44 @@ fn tick(exposure: &Weak<Mutex<Exposure>>) -> Next {
     let Some(video) = exposure.lock().video.clone() else {
         return Next::Stop;
     };
-    if !expose(&exposure, &video) {
-        exposure.lock().number += 1;
-        video.lose_frame();
+    let due = exposure.lock().source.due();
+    match due {
+        Due::Nothing => {}
+        Due::Late(time) => return Next::After(time),
+        due => {
+            if !expose(&exposure, &video, due) {
+                lose(&exposure, &video);
+            }
+        }
     }
     video.interval().map_or(Next::Stop, Next::After)
 }
 
+/// A frame was taken, and nobody gets it.
+fn lose(exposure: &Mutex<Exposure>, video: &Video) {
+    let mut exposure = exposure.lock();
+    exposure.number = exposure.number.wrapping_add(1);
+    drop(exposure);
+    video.lose_frame();
+}
+
 /// Fills one frame, if there is a buffer for it.
-fn expose(exposure: &Mutex<Exposure>, video: &Video) -> bool {
+fn expose(exposure: &Mutex<Exposure>, video: &Video, due: Due) -> bool {
+    match due {
+        Due::Lost => {
+            lose(exposure, video);
+            return true;
+        }
+        Due::Wrapping => {
+            exposure.lock().number = BEFORE_WRAP;
+            video.count_from(BEFORE_WRAP);
+        }
+        Due::Again => {
+            let mut exposure = exposure.lock();
+            exposure.number = exposure.number.wrapping_sub(1);
+        }
+        _ => {}
+    }
     let Some(frame) = video.next_frame() else {
         return false;
     };
@@ -305,7 +352,12 @@ impl Driver for Frames {
 
     fn queued(&self, video: &Video) {
         if video.interval().is_none() {
-            while expose(&self.exposure, video) {}
+            loop {
+                let due = self.exposure.lock().source.due();
+                if !expose(&self.exposure, video, due) {
+                    break;
+                }
+            }
         }
     }
 

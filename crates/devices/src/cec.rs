@@ -13,6 +13,7 @@ use lastfd_model::typed::{self, Bound, Device, PlatformDevice};
 use lastfd_model::{Result, System};
 use lastfd_sync::{Arc, Mutex};
 
+use crate::fault::{Due, Source};
 use crate::kind::{Key, Kind};
 use crate::plug::{Hardware, Socket, platform_driver};
 
@@ -63,17 +64,29 @@ impl Hardware for CecAdapter {
     }
 
     fn insert(&self, socket: &Socket<'_>) -> Result<PlatformDevice> {
-        socket.register(self.name.clone().unwrap_or_else(|| socket.numbered(NAME)))
+        let source = Source::default();
+        socket.has_source(&source, &["delay", "drop", "stop", "start"]);
+        socket.register(Board {
+            name: self.name.clone().unwrap_or_else(|| socket.numbered(NAME)),
+            source,
+        })
     }
+}
+
+/// What the driver is told of the hardware.
+struct Board {
+    name: String,
+    /// The interrupts that tell how a message went.
+    source: Source,
 }
 
 /// The driver: what a probe that succeeded leaves.
 struct CecDriver;
 
 impl typed::Driver for CecDriver {
-    type Info = String;
+    type Info = Board;
 
-    fn probe(device: &Device<Bound>, name: &String) -> Result<CecDriver> {
+    fn probe(device: &Device<Bound>, board: &Board) -> Result<CecDriver> {
         let sending = Sending::default();
         let sent = Arc::clone(&sending);
         let work = DelayedWork::new(&device.system(), Some(device.raw()), "wire", move || {
@@ -88,7 +101,11 @@ impl typed::Driver for CecDriver {
             }
         });
         let work = device.own(work)?;
-        let adapter = Builder::new(device, name, CAPS, 1).register(Wire { sending, work })?;
+        let adapter = Builder::new(device, &board.name, CAPS, 1).register(Wire {
+            sending,
+            work,
+            source: board.source.clone(),
+        })?;
         adapter.cec().set_phys_addr(Some(INPUT_1));
         Ok(CecDriver)
     }
@@ -101,6 +118,7 @@ type Sending = Arc<Mutex<Option<lastfd_cec::raw::CecAdapter>>>;
 struct Wire {
     sending: Sending,
     work: DelayedWork,
+    source: Source,
 }
 
 impl Driver for Wire {
@@ -115,7 +133,14 @@ impl Driver for Wire {
 
     fn transmit(&self, cec: &Cec, _tries: u8, _free_time: u32, msg: &CecMsg) -> Result {
         *self.sending.lock() = Some(cec.raw().clone());
-        self.work.schedule(on_the_wire(msg.len));
+        let time = on_the_wire(msg.len);
+        let time = match self.source.due() {
+            // Nobody is told how it went: the core gives up by itself.
+            Due::Nothing | Due::Lost => return Ok(()),
+            Due::Late(more) => time + more,
+            Due::Comes | Due::Again | Due::Wrapping => time,
+        };
+        self.work.schedule(time);
         Ok(())
     }
 }

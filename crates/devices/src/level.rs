@@ -9,6 +9,7 @@ use lastfd_model::typed::{self, Bound, Device, Devres, PlatformDevice};
 use lastfd_model::{Errno, Result, System};
 use lastfd_sync::{Arc, Mutex};
 
+use crate::fault::{Due, Source};
 use crate::kind::{Key, Kind, number};
 use crate::plug::{Hardware, Socket, platform_driver};
 
@@ -51,6 +52,8 @@ const PROXIMITY: &str = "lastfd-proximity";
 const PER_LUX: u32 = 10;
 const MOST_LUX: u32 = 100_000;
 const MOST_RAW: u32 = 65_535;
+/// What its interrupt can do wrong.
+const LOSES: &[&str] = &["drop", "stop", "start"];
 const ANY_LUX: &str = "0 to 100000";
 const ANY_RAW: &str = "0 to 65535";
 
@@ -160,6 +163,7 @@ impl Hardware for LightSensor {
             return Err(Errno::EINVAL);
         }
         let level = Level::new(self.lux * PER_LUX);
+        socket.has_source(&level.source(), LOSES);
         let of_key = level.clone();
         socket.on_set("lux", move |text| {
             let lux: u32 = number("lux", text, ANY_LUX, |lux| *lux <= MOST_LUX)?;
@@ -190,6 +194,7 @@ impl Hardware for ProximitySensor {
             return Err(Errno::EINVAL);
         }
         let level = Level::new(self.raw);
+        socket.has_source(&level.source(), LOSES);
         let of_key = level.clone();
         socket.on_set("raw", move |text| {
             of_key.set(number("raw", text, ANY_RAW, |raw| *raw <= MOST_RAW)?);
@@ -220,6 +225,7 @@ struct Board {
 struct Level(Arc<Mutex<LevelState>>);
 
 struct LevelState {
+    source: Source,
     counts: u32,
     /// Who is interrupted: the driver, while it is bound.
     interrupt: Option<Arc<Interrupt>>,
@@ -231,16 +237,22 @@ type Interrupt = dyn Fn(u32, u32) + Send + Sync;
 impl Level {
     fn new(counts: u32) -> Level {
         Level(Arc::new(Mutex::new(LevelState {
+            source: Source::default(),
             counts,
             interrupt: None,
         })))
+    }
+
+    fn source(&self) -> Source {
+        self.0.lock().source.clone()
     }
 
     fn set(&self, counts: u32) {
         let (before, interrupt) = {
             let mut state = self.0.lock();
             let before = core::mem::replace(&mut state.counts, counts);
-            (before, state.interrupt.clone())
+            let comes = state.source.due() == Due::Comes;
+            (before, state.interrupt.clone().filter(|_| comes))
         };
         if let Some(interrupt) = interrupt {
             interrupt(before, counts);

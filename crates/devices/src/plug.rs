@@ -9,6 +9,7 @@ use lastfd_model::typed::{self, Bound, Device, PlatformDevice, PlatformDriver};
 use lastfd_model::{Errno, Result, System};
 use lastfd_sync::{Arc, Mutex, Weak};
 
+use crate::fault::{Source, SourceFault};
 use crate::kind::BadValue;
 use crate::live::Live;
 use crate::spec::SpecError;
@@ -93,6 +94,11 @@ impl Socket<'_> {
     /// What happens at [`Plugged::disconnect`].
     pub fn on_disconnect(&self, disconnect: impl Fn() + Send + Sync + 'static) {
         self.live.lock().disconnect = Some(Box::new(disconnect));
+    }
+
+    /// A source of data that can do these things wrong.
+    pub(crate) fn has_source(&self, source: &Source, verbs: &'static [&'static str]) {
+        self.live.lock().set_source(source.clone(), verbs);
     }
 
     /// Makes the platform device that a driver of the kind's name binds to.
@@ -295,6 +301,24 @@ impl Plugged {
         }
         disconnect();
         Ok(())
+    }
+
+    /// What can be done to it beside taking it away, in the words of the command line:
+    /// `disconnect`, `set`, `delay`, `drop`, `repeat`, `wrap`, `stop` and `start`.
+    pub fn verbs(&self) -> Vec<&'static str> {
+        self.0.live.verbs()
+    }
+
+    /// Has its source of data do something wrong.
+    ///
+    /// # Errors
+    /// `EOPNOTSUPP` for a kind whose source cannot do that: see
+    /// [`verbs`](Plugged::verbs).
+    pub fn fault(&self, fault: SourceFault) -> Result {
+        match self.0.live.fault(fault) {
+            true => Ok(()),
+            false => Err(Errno::EOPNOTSUPP),
+        }
     }
 
     /// Pulls the hardware out: its driver is unbound and its device is gone. A

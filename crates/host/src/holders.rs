@@ -7,8 +7,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use lastfd_model::FileRef;
-use lastfd_sync::{Ktime, Mutex};
+use lastfd_model::{Errno, FileRef};
+use lastfd_sync::{Arc, Ktime, Mutex};
 
 /// The open files of a run, and by which inode programs hold each.
 #[derive(Debug, Default)]
@@ -21,6 +21,34 @@ struct Opened {
     inode: Inode,
     thread: u32,
     since: Ktime,
+    last: Option<LastCall>,
+    /// Who makes the call that begins next.
+    caller: Option<(u32, i32)>,
+}
+
+/// The last call on an open file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastCall {
+    /// Its name in events, such as `ioctl VIDIOC_DQBUF`.
+    pub call: Arc<str>,
+    /// The thread that made it, and by which descriptor; none if it was no program's, or
+    /// a poll of several.
+    pub caller: Option<(u32, i32)>,
+    /// When it began, on the System's clock.
+    pub since: Ktime,
+    /// How far it is.
+    pub state: CallState,
+}
+
+/// How far a call is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallState {
+    /// It runs.
+    Running,
+    /// It sleeps.
+    Asleep,
+    /// It is over, with this.
+    Over(Result<i64, Errno>),
 }
 
 /// The file that stands for an open file in programs: `st_dev` and `st_ino`.
@@ -50,6 +78,8 @@ pub struct Held {
     pub opener: u32,
     /// When it was opened, on the System's clock.
     pub since: Ktime,
+    /// The last call on it, if there was one.
+    pub last: Option<LastCall>,
     /// Who holds it now, by process. Nobody, if it is only in flight in a socket or in a
     /// call that is not over.
     pub by: Vec<Holder>,
@@ -75,8 +105,37 @@ impl Holders {
             inode,
             thread,
             since: now,
+            last: None,
+            caller: None,
         };
         self.0.lock().insert(file.id, opened);
+    }
+
+    /// A thread is about to make a call on a file by this descriptor.
+    pub fn calls(&self, file: u64, thread: u32, descriptor: i32) {
+        if let Some(opened) = self.0.lock().get_mut(&file) {
+            opened.caller = Some((thread, descriptor));
+        }
+    }
+
+    pub(crate) fn begins(&self, file: u64, call: &Arc<str>, now: Ktime) {
+        if let Some(opened) = self.0.lock().get_mut(&file) {
+            opened.last = Some(LastCall {
+                call: Arc::clone(call),
+                caller: opened.caller.take(),
+                since: now,
+                state: CallState::Running,
+            });
+        }
+    }
+
+    /// The call, if it is still the last, is that far.
+    pub(crate) fn is_at(&self, file: u64, call: &str, state: CallState) {
+        let mut files = self.0.lock();
+        let last = files.get_mut(&file).and_then(|opened| opened.last.as_mut());
+        if let Some(last) = last.filter(|last| &*last.call == call) {
+            last.state = state;
+        }
     }
 
     pub(crate) fn closed(&self, file: u64) {
@@ -97,6 +156,7 @@ impl Holders {
             file: opened.file.clone(),
             opener: process_of(proc, opened.thread),
             since: opened.since,
+            last: opened.last.clone(),
             by: Vec::new(),
         };
         let mut list: Vec<Held> = opened.iter().map(held).collect();

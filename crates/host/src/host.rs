@@ -14,7 +14,7 @@ use lastfd_sync::{Arc, Mutex};
 
 use crate::attribute::Attribute;
 use crate::entry::{Absent, Entry, Filesystem, Resolved, S_IFCHR, S_IFDIR, S_IFLNK, S_IFREG, Stat};
-use crate::holders::Holders;
+use crate::holders::{CallState, Holders};
 use crate::mirror::Mirror;
 use crate::place::{Item, Look, Place};
 use crate::resolve::{Walked, walk};
@@ -445,6 +445,22 @@ impl Listener for Shared {
             EventKind::DeviceRemoved { device } => self.device_removed(device.id),
             EventKind::FileClosed { file, .. } => {
                 self.holders.closed(file.id);
+                Ok(())
+            }
+            EventKind::OperationBegin { file, op } => {
+                self.holders.begins(file.id, op, event.time);
+                Ok(())
+            }
+            EventKind::Blocked { file, op } => {
+                self.holders.is_at(file.id, op, CallState::Asleep);
+                Ok(())
+            }
+            EventKind::Woken { file, op } => {
+                self.holders.is_at(file.id, op, CallState::Running);
+                Ok(())
+            }
+            EventKind::OperationEnd { file, op, result } => {
+                self.holders.is_at(file.id, op, CallState::Over(*result));
                 Ok(())
             }
             EventKind::Uevent {

@@ -49,7 +49,7 @@ mod uevents;
 
 pub use attribute::Attribute;
 pub use entry::{Absent, Entry, Filesystem, Foreign, Kind, Reach, Resolved, Stat};
-pub use holders::{Grip, Held, Holder, Holders, Inode};
+pub use holders::{CallState, Grip, Held, Holder, Holders, Inode, LastCall};
 pub use host::{Host, Opened, Options};
 pub use udev::Properties;
 pub use uevents::{Group, Sink, Uevents};

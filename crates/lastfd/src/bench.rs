@@ -17,8 +17,10 @@ use lastfd_report::{Manner, Report, RunEvent};
 use lastfd_sanitizer::{Finding, Sanitizer};
 use lastfd_sync::{Arc, Clock, Mutex, WaitQueue, wait_event};
 
+#[cfg(feature = "devices")]
+use crate::fault::Fault;
 use crate::plugged::{Plugged, Unplug};
-use crate::schedule::Schedule;
+use crate::schedule::{Deed, Schedule};
 use crate::when::{Trigger, When};
 
 /// A System, the hardware plugged into it, and what serves it to programs.
@@ -424,7 +426,19 @@ impl Bench {
     /// The system has no thread to give.
     pub fn remove_when(&self, target: &Plugged, manner: Manner, when: When) -> io::Result<()> {
         let files = self.kept.files.lock().clone();
-        self.schedule.add(target, manner, when, &files)
+        self.schedule
+            .add(target, Deed::Remove(manner), when, &files)
+    }
+
+    /// Does something to the hardware later, on a task of its own. What came of it is an
+    /// event.
+    ///
+    /// # Errors
+    /// The system has no thread to give.
+    #[cfg(feature = "devices")]
+    pub fn fault_when(&self, target: &Plugged, fault: Fault, when: When) -> io::Result<()> {
+        let files = self.kept.files.lock().clone();
+        self.schedule.add(target, Deed::Fault(fault), when, &files)
     }
 
     #[cfg(feature = "iio")]

@@ -104,6 +104,21 @@ impl Commands for BenchCommands {
         Ok(())
     }
 
+    #[cfg(feature = "devices")]
+    fn fault(&self, name: &str, fault: &str) -> Result<(), String> {
+        let fault: crate::Fault = fault.parse().map_err(|error| format!("{error}"))?;
+        let done = self.find(name, fault.verb())?.fault(&fault);
+        self.settle();
+        done.map_err(|error| error.to_string())
+    }
+
+    #[cfg(not(feature = "devices"))]
+    fn fault(&self, name: &str, fault: &str) -> Result<(), String> {
+        Err(format!(
+            "failed to {fault} {name}: this lastfd was built without ready-made devices"
+        ))
+    }
+
     fn devices(&self) -> Vec<DeviceLine> {
         let nodes = self.system.dev_nodes();
         let line = |plugged: &Plugged| {

@@ -27,6 +27,8 @@ mod client;
 mod control;
 #[cfg(feature = "explore")]
 pub mod explore;
+#[cfg(feature = "devices")]
+mod fault;
 mod plugged;
 #[cfg(feature = "iiod")]
 mod process;
@@ -74,6 +76,8 @@ pub use lastfd_sync as sync;
 pub use lastfd_v4l2 as v4l2;
 
 pub use bench::{Awaited, Bench, Builder, DeviceError, Keep, NotSeen};
+#[cfg(feature = "devices")]
+pub use fault::{FailedCall, Fault, FaultError, SourceFault, UnknownFault};
 pub use lastfd_model::{Errno, Event, EventKind, Rules, System};
 pub use lastfd_report::{Ending, Manner, Report, Verdict};
 pub use plugged::Plugged;

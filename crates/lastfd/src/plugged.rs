@@ -11,6 +11,9 @@ use lastfd_report::{Manner, RunEvent};
 use lastfd_sync::atomic::{AtomicBool, Ordering};
 use lastfd_sync::{Arc, Mutex};
 
+#[cfg(feature = "devices")]
+use crate::fault::{Fault, FaultError};
+
 /// Hardware on a bench. Clones are one device.
 ///
 /// It may be taken away at any time and from any thread; the second time does nothing.
@@ -140,6 +143,113 @@ impl Plugged {
             None if self.is_unplugged() => Err(Errno::ENODEV),
             None => Err(Errno::EOPNOTSUPP),
         }
+    }
+
+    /// What can be done to it, in the words of the command line.
+    #[cfg(feature = "devices")]
+    pub fn verbs(&self) -> Vec<&'static str> {
+        let mut verbs = vec!["unplug", "unbind", "rebind", "fail"];
+        verbs.extend(self.ready_made().iter().flat_map(|ready| ready.verbs()));
+        verbs
+    }
+
+    /// Does something to it.
+    ///
+    /// ```
+    /// use lastfd::{Bench, Errno, devices::IioAdc, model::raw::attr_read};
+    ///
+    /// let bench = Bench::new();
+    /// let adc = bench.plug(IioAdc::default()).unwrap();
+    /// let iio = bench.system().find_bus("iio").unwrap().find_device("iio:device0").unwrap();
+    /// adc.fault(&"fail:show:in_voltage0_raw:1:EBUSY".parse().unwrap()).unwrap();
+    /// assert_eq!(attr_read(&iio, "in_voltage0_raw"), Err(Errno::EBUSY));
+    /// assert_eq!(attr_read(&iio, "in_voltage0_raw").unwrap(), b"100\n");
+    /// let refused = adc.fault(&"disconnect".parse().unwrap()).unwrap_err().to_string();
+    /// assert!(refused.starts_with("iio-adc has no 'disconnect': what can be done to it are unplug"));
+    /// # drop(iio);
+    /// bench.finish().assert_clean();
+    /// ```
+    ///
+    /// # Errors
+    /// [`FaultError`]: it is not there any more, it is not of a kind that can do that, or
+    /// the device model would not.
+    #[cfg(feature = "devices")]
+    #[track_caller]
+    pub fn fault(&self, fault: &Fault) -> Result<(), FaultError> {
+        self.fault_because(fault, "on request")
+    }
+
+    #[cfg(feature = "devices")]
+    #[track_caller]
+    pub(crate) fn fault_because(&self, fault: &Fault, cause: &str) -> Result<(), FaultError> {
+        let done = self.carry_out(fault, cause);
+        // A removal tells of itself.
+        if done.is_err() || !matches!(fault, Fault::Unplug | Fault::Unbind) {
+            self.system().emit(|| {
+                RunEvent::Faulted {
+                    name: Arc::clone(&self.inner.name),
+                    device: self.inner.device.device_ref(),
+                    fault: fault.to_string().into(),
+                    cause: cause.into(),
+                    refused: done.as_ref().err().map(|error| error.to_string().into()),
+                }
+                .into()
+            });
+        }
+        done
+    }
+
+    #[cfg(feature = "devices")]
+    #[track_caller]
+    fn carry_out(&self, fault: &Fault, cause: &str) -> Result<(), FaultError> {
+        let name = || Arc::clone(&self.inner.name);
+        if self.is_unplugged() {
+            return Err(FaultError::Unplugged {
+                name: name(),
+                verb: fault.verb(),
+            });
+        }
+        let failed = |why: String| FaultError::Failed {
+            name: name(),
+            fault: fault.to_string(),
+            why,
+        };
+        let by_kind = |done: lastfd_model::Result| match done {
+            Ok(()) => Ok(()),
+            Err(Errno::EOPNOTSUPP) => Err(FaultError::NotOfKind {
+                name: name(),
+                verb: fault.verb(),
+                verbs: self.verbs().join(", "),
+            }),
+            Err(errno) => Err(failed(errno.to_string())),
+        };
+        match fault {
+            Fault::Unplug => self.remove(Manner::Unplug, cause),
+            Fault::Unbind if self.device().driver().is_none() => {
+                return Err(failed("it has no driver".to_owned()));
+            }
+            Fault::Unbind => self.remove(Manner::Unbind, cause),
+            Fault::Rebind => self.rebind().map_err(|errno| failed(errno.to_string()))?,
+            Fault::Disconnect => by_kind(self.disconnect())?,
+            Fault::Fail(call) => {
+                let family = self.family().iter().map(|device| device.id).collect();
+                let which = call.clone();
+                self.system().fail_calls(
+                    family,
+                    move |name| which.is(name),
+                    call.times,
+                    call.errno,
+                );
+            }
+            Fault::Source(wrong) => by_kind(match self.ready_made() {
+                Some(hardware) => hardware.fault(*wrong),
+                None => Err(Errno::EOPNOTSUPP),
+            })?,
+            Fault::Set { key, value } => self
+                .set(key, value)
+                .map_err(|error| failed(error.to_string()))?,
+        }
+        Ok(())
     }
 
     #[cfg(feature = "devices")]

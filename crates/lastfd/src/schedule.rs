@@ -12,6 +12,8 @@ use lastfd_report::{Manner, RunEvent};
 use lastfd_sync::thread::JoinHandle;
 use lastfd_sync::{Arc, Cancel, Clock, Ktime, Mutex, WaitError, WaitQueue, wait_event};
 
+#[cfg(feature = "devices")]
+use crate::fault::Fault;
 use crate::plugged::Plugged;
 use crate::when::When;
 
@@ -28,9 +30,46 @@ struct Shared {
     stop: Cancel,
 }
 
+/// What is done.
+#[derive(Clone, Debug)]
+pub(crate) enum Deed {
+    Remove(Manner),
+    #[cfg(feature = "devices")]
+    Fault(Fault),
+}
+
+impl Deed {
+    fn is_removal(&self) -> bool {
+        match self {
+            Deed::Remove(_) => true,
+            #[cfg(feature = "devices")]
+            Deed::Fault(fault) => matches!(fault, Fault::Unplug | Fault::Unbind),
+        }
+    }
+
+    fn carry_out(&self, target: &Plugged, cause: &str) {
+        match self {
+            Deed::Remove(manner) => target.remove(*manner, cause),
+            // What came of it is told by an event.
+            #[cfg(feature = "devices")]
+            Deed::Fault(fault) => drop(target.fault_because(fault, cause)),
+        }
+    }
+}
+
+impl core::fmt::Display for Deed {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Deed::Remove(manner) => manner.fmt(f),
+            #[cfg(feature = "devices")]
+            Deed::Fault(fault) => fault.fmt(f),
+        }
+    }
+}
+
 struct Plan {
     target: Plugged,
-    manner: Manner,
+    deed: Deed,
     when: When,
     /// How often the event was seen.
     seen: u32,
@@ -56,11 +95,11 @@ impl Schedule {
         }
     }
 
-    /// Plans a removal. `open` are the files that are open now, with their devices.
+    /// Plans a deed. `open` are the files that are open now, with their devices.
     pub(crate) fn add(
         &self,
         target: &Plugged,
-        manner: Manner,
+        deed: Deed,
         when: When,
         open: &BTreeMap<u64, u64>,
     ) -> io::Result<()> {
@@ -70,7 +109,7 @@ impl Schedule {
         let files = ours.map(|(file, _)| *file).collect();
         self.shared.plans.lock().push(Plan {
             target: target.clone(),
-            manner,
+            deed,
             when,
             seen: 0,
             state: State::Waiting,
@@ -102,7 +141,8 @@ impl Schedule {
     #[cfg(feature = "iio")]
     pub(crate) fn knows(&self, target: &Plugged) -> bool {
         let plans = self.shared.plans.lock();
-        plans.iter().any(|plan| plan.target.name() == target.name())
+        let ours = |plan: &&Plan| plan.target.name() == target.name();
+        plans.iter().filter(ours).any(|plan| plan.deed.is_removal())
     }
 
     /// Does what is due, forgets the rest, and says what that was.
@@ -119,7 +159,7 @@ impl Schedule {
             .filter(|plan| plan.state != State::Done)
             .map(|plan| RunEvent::RemovalMissed {
                 name: plan.target.name().into(),
-                manner: plan.manner,
+                what: plan.deed.to_string().into(),
                 when: plan.when.to_string().into(),
                 seen: plan.seen,
             })
@@ -156,7 +196,7 @@ impl PlanView {
 
 /// What the task has to do next.
 enum Next {
-    Remove(usize, Plugged, Manner, String),
+    Remove(usize, Plugged, Deed, String),
     Sleep(Option<Ktime>),
 }
 
@@ -164,8 +204,8 @@ impl Shared {
     fn run(&self, clock: &Clock) {
         loop {
             match self.next(clock.now()) {
-                Next::Remove(index, target, manner, cause) => {
-                    target.remove(manner, &cause);
+                Next::Remove(index, target, deed, cause) => {
+                    deed.carry_out(&target, &cause);
                     self.plans.lock()[index].state = State::Done;
                 }
                 Next::Sleep(deadline) => {
@@ -205,7 +245,7 @@ impl Shared {
                     When::At(_) => format!("at {}", plan.when),
                     When::On { .. } => format!("on {}", plan.when),
                 };
-                return Next::Remove(index, plan.target.clone(), plan.manner, cause);
+                return Next::Remove(index, plan.target.clone(), plan.deed.clone(), cause);
             }
         }
         Next::Sleep(soonest)

@@ -4,8 +4,8 @@
 use core::time::Duration;
 use std::net::{IpAddr, SocketAddr};
 
-use lastfd_host::Host;
 use lastfd_host::control::Control;
+use lastfd_host::{Held, Host};
 use lastfd_iiod::{Bind, Config, Server, StartError, UnplugAnswers};
 use lastfd_model::{EventKind, System};
 use lastfd_report::RunEvent;
@@ -78,6 +78,15 @@ impl Servers {
         Ok(served.insert(made).clone())
     }
 
+    fn files(&self) -> Vec<Held> {
+        let served = self.supervisor.lock().clone();
+        served.map_or_else(Vec::new, |served| {
+            // What was closed by now is not open.
+            served.supervisor.open_files();
+            served.host.holders().list()
+        })
+    }
+
     fn start(&self, system: &System, bind: &[Bind]) -> Result<String, StartError> {
         let mut iiod = self.iiod.lock();
         if let Some(server) = &*iiod {
@@ -142,6 +151,12 @@ impl Bench {
     /// threads or room for the trees are short.
     pub fn supervisor(&self) -> Result<Arc<Supervisor>, lastfd_supervisor::StartError> {
         self.server.serve(self).map(|served| served.supervisor)
+    }
+
+    /// The files that programs have open, with their last call, and who holds each by which
+    /// descriptors and mappings.
+    pub fn files(&self) -> Vec<Held> {
+        self.server.files()
     }
 
     /// Starts an iiod for programs of this machine, unless there is one, and gives what a

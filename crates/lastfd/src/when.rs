@@ -141,7 +141,9 @@ impl FromStr for When {
     fn from_str(text: &str) -> Result<When, WhenError> {
         match text.chars().next() {
             None => return Err(WhenError::Missing),
-            Some(c) if c.is_ascii_digit() || "+-.".contains(c) => return time(text).map(When::At),
+            Some(c) if c.is_ascii_digit() || "+-.".contains(c) => {
+                return duration(text).map(When::At);
+            }
             Some(_) => {}
         }
         let (name, rest) = match text.split_once(':') {
@@ -197,7 +199,8 @@ impl FromStr for When {
     }
 }
 
-fn time(text: &str) -> Result<Duration, WhenError> {
+/// A time with its unit.
+pub(crate) fn duration(text: &str) -> Result<Duration, WhenError> {
     let fault = || WhenError::Time(text.to_owned());
     let end = text
         .find(|c: char| !c.is_ascii_digit() && c != '.')
@@ -245,7 +248,7 @@ fn count(text: &str, rest: Option<&str>, example: &'static str) -> Result<u32, W
 }
 
 /// A name of [`ioctls`], with or without what it begins with (`DQBUF`), or a number.
-fn is_ioctl(text: &str) -> bool {
+pub(crate) fn is_ioctl(text: &str) -> bool {
     ioctl_number(text).is_some()
 }
 
@@ -262,7 +265,7 @@ fn ioctl_number(text: &str) -> Option<u32> {
 }
 
 /// Whether an event's operation is this ioctl.
-fn is_the_ioctl(op: &str, wanted: &str) -> bool {
+pub(crate) fn is_the_ioctl(op: &str, wanted: &str) -> bool {
     let Some(op) = op.strip_prefix("ioctl ") else {
         return false;
     };

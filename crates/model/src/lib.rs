@@ -27,6 +27,7 @@
 #![forbid(unsafe_code)]
 
 mod active;
+mod call_faults;
 mod debug;
 mod errno;
 pub mod event;

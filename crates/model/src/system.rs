@@ -12,6 +12,7 @@ use lastfd_sync::explore::{Home, uninterrupted};
 use lastfd_sync::thread;
 use lastfd_sync::{Arc, Cancel, Clock, Mutex, Weak};
 
+use crate::call_faults::CallFaults;
 use crate::debug::DebugOptions;
 use crate::errno::{Errno, Result};
 use crate::event::{
@@ -76,6 +77,7 @@ pub(crate) struct Core {
     fail_nth_set: AtomicU32,
     /// How many do now what a kernel does while it starts.
     booting: AtomicU32,
+    call_faults: CallFaults,
     pub(crate) debug: DebugOptions,
     pub(crate) delayed_releases: DelayedReleases,
     extensions: Mutex<BTreeMap<TypeId, Arc<dyn Any + Send + Sync>>>,
@@ -158,6 +160,7 @@ impl Builder {
             fail_nth: AtomicU32::new(0),
             fail_nth_set: AtomicU32::new(0),
             booting: AtomicU32::new(0),
+            call_faults: CallFaults::default(),
             debug: self.debug,
             delayed_releases: DelayedReleases::default(),
             extensions: Mutex::new(BTreeMap::new()),
@@ -317,6 +320,10 @@ impl System {
     pub fn fail_nth(&self, n: u32) {
         self.core.fail_nth_set.fetch_add(1, Ordering::Relaxed);
         self.core.fail_nth.store(n, Ordering::Relaxed);
+    }
+
+    pub(crate) fn call_faults(&self) -> &CallFaults {
+        &self.core.call_faults
     }
 
     /// Does what a kernel does while it starts, before anything can be told to

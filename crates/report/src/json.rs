@@ -26,7 +26,7 @@ pub(crate) fn report(report: &Report) -> String {
         .map(|missed| {
             json!({
                 "name": &*missed.name,
-                "manner": missed.manner.to_string(),
+                "manner": &*missed.what,
                 "when": &*missed.when,
                 "seen": missed.seen,
             })
@@ -284,6 +284,7 @@ fn run_event(event: &RunEvent) -> &'static str {
         RunEvent::Plugged { .. } => "plugged",
         RunEvent::RemovalBegin { .. } => "removal_begin",
         RunEvent::RemovalEnd { .. } => "removal_end",
+        RunEvent::Faulted { .. } => "faulted",
         RunEvent::RemovalMissed { .. } => "removal_missed",
         RunEvent::ProgramStarted { .. } => "program_started",
         RunEvent::Refused { .. } => "refused",

@@ -87,12 +87,25 @@ pub enum RunEvent {
         /// How it went.
         manner: Manner,
     },
-    /// A removal that was asked for never came.
+    /// Something was done to hardware that is no removal, or was to be done.
+    Faulted {
+        /// Its name on the bench.
+        name: Arc<str>,
+        /// The hardware's device.
+        device: DeviceRef,
+        /// What: `drop:3`.
+        fault: Arc<str>,
+        /// Why now.
+        cause: Arc<str>,
+        /// Why it could not be done.
+        refused: Option<Arc<str>>,
+    },
+    /// What was to be done to a device never was: its time or event never came.
     RemovalMissed {
         /// The name on the bench.
         name: Arc<str>,
-        /// What should have been done.
-        manner: Manner,
+        /// What should have been done: a [`Manner`], or another fault.
+        what: Arc<str>,
         /// When: `read:5`.
         when: Arc<str>,
         /// How often the event was seen.
@@ -146,12 +159,22 @@ impl fmt::Display for RunEvent {
                 ..
             } => write!(f, "{name}: {manner}, {cause}"),
             RunEvent::RemovalEnd { name, manner, .. } => write!(f, "{name}: {manner} done"),
+            RunEvent::Faulted {
+                name,
+                fault,
+                cause,
+                refused,
+                ..
+            } => match refused {
+                None => write!(f, "{name}: {fault}, {cause}"),
+                Some(why) => write!(f, "{name}: no {fault}, {cause}: {why}"),
+            },
             RunEvent::RemovalMissed {
                 name,
-                manner,
+                what,
                 when,
                 seen,
-            } => write!(f, "{name}: no {manner}, {when} never came (seen {seen})"),
+            } => write!(f, "{name}: no {what}, {when} never came (seen {seen})"),
             RunEvent::ProgramStarted { program } => write!(f, "{program}: started"),
             RunEvent::Refused { text, .. } => f.write_str(text),
             RunEvent::ProgramEnded { program, ending } => write!(f, "{program}: {ending}"),
@@ -167,6 +190,7 @@ impl FrameworkEvent for RunEvent {
     fn device(&self) -> Option<&DeviceRef> {
         match self {
             RunEvent::Plugged { device, .. }
+            | RunEvent::Faulted { device, .. }
             | RunEvent::RemovalBegin { device, .. }
             | RunEvent::RemovalEnd { device, .. } => Some(device),
             RunEvent::RemovalMissed { .. }

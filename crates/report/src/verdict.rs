@@ -7,7 +7,7 @@ use lastfd_model::{Event, Holding, LedgerLine};
 use lastfd_sync::Arc;
 
 use crate::finding::{Finding, Owner};
-use crate::run_event::{Ending, Manner, RunEvent};
+use crate::run_event::{Ending, RunEvent};
 use crate::story::Removal;
 
 /// What the events of a run amount to. It prints as the end of `lastfd run` does.
@@ -25,13 +25,13 @@ pub struct Verdict {
     pub gaps: Vec<lastfd_sanitizer::Finding>,
 }
 
-/// A removal that was asked for and never came.
+/// What was to be done to a device and never was.
 #[derive(Clone, Debug)]
 pub struct Missed {
     /// The name on the bench.
     pub name: Arc<str>,
     /// What should have been done.
-    pub manner: Manner,
+    pub what: Arc<str>,
     /// When.
     pub when: Arc<str>,
     /// How often the event was seen.
@@ -60,12 +60,12 @@ impl Verdict {
         let missed = run_events().filter_map(|event| match event {
             RunEvent::RemovalMissed {
                 name,
-                manner,
+                what,
                 when,
                 seen,
             } => Some(Missed {
                 name: Arc::clone(name),
-                manner: *manner,
+                what: Arc::clone(what),
                 when: Arc::clone(when),
                 seen: *seen,
             }),
@@ -101,7 +101,7 @@ impl Verdict {
         for missed in &self.missed {
             parts.push(format!(
                 "no {} of {}: {} never came",
-                missed.manner, missed.name, missed.when
+                missed.what, missed.name, missed.when
             ));
         }
         if parts.is_empty() {
@@ -124,7 +124,7 @@ impl fmt::Display for Verdict {
             writeln!(
                 f,
                 "missed    {} of {} at {}: the event was seen {} times",
-                missed.manner, missed.name, missed.when, missed.seen
+                missed.what, missed.name, missed.when, missed.seen
             )?;
         }
         for finding in &self.findings {

@@ -51,7 +51,7 @@ fn wrong_run() -> Report {
     });
     tell(RunEvent::RemovalMissed {
         name: name.into(),
-        manner: Manner::Unbind,
+        what: "unbind".into(),
         when: "read:5".into(),
         seen: 2,
     });

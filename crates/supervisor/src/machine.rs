@@ -213,7 +213,11 @@ impl Machine {
         let root = rustix::process::geteuid().is_root();
         lines.push(match self.ptrace_scope {
             0 => line("ptrace_scope", Has::All, "0"),
-            1 => line("ptrace_scope", Has::All, "1: descendants, as served programs are"),
+            1 => line(
+                "ptrace_scope",
+                Has::All,
+                "1: descendants, as served programs are",
+            ),
             scope if root => line("ptrace_scope", Has::All, &scope.to_string()),
             scope => {
                 let says = format!("{scope}: nobody may look into programs");

@@ -37,7 +37,7 @@ pub struct Restrictions {
 /// A word that refuses nothing known.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "nothing to refuse is called '{0}'; there are no-pidfd-getfd, no-process-vm, yama1, no-wait-killable, no-sync-wake-up, no-receive-end, no-urgent, nofile=N (64 or more), and linux-5.14 for all that came to the kernel later"
+    "nothing to refuse is called '{0}'; there are no-pidfd-getfd, no-process-vm, yama1, no-wait-killable, no-sync-wake-up, no-receive-end, no-urgent, nofile=N (64 or more), and linux-5.14 or linux-5.15 for all that came to the kernel later"
 )]
 pub struct RestrictionError(String);
 
@@ -55,11 +55,11 @@ impl FromStr for Restrictions {
                 "no-sync-wake-up" => all.no_sync_wake_up = true,
                 "no-receive-end" => all.no_receive_end = true,
                 "no-urgent" => all.no_urgent = true,
-                "linux-5.14" => {
+                "linux-5.14" | "linux-5.15" => {
                     all.no_wait_killable = true;
                     all.no_sync_wake_up = true;
                     all.no_receive_end = true;
-                    all.no_urgent = true;
+                    all.no_urgent |= word == "linux-5.14";
                 }
                 other => {
                     let limit = other.strip_prefix("nofile=");

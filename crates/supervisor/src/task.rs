@@ -190,7 +190,8 @@ impl Task {
 
     /// Where Yama is played: whether the caller descends from this process.
     fn may_look(&self) -> Result {
-        if !self.session.machine.descendants_only || descends(self.note.tid, &[std::process::id()]) {
+        if !self.session.machine.descendants_only || descends(self.note.tid, &[std::process::id()])
+        {
             return Ok(());
         }
         Err(Errno::EPERM)

@@ -116,6 +116,11 @@ impl Video {
         *sequence = sequence.wrapping_add(1);
     }
 
+    /// The next frame has this number; those after it follow.
+    pub fn count_from(&self, number: u32) {
+        *self.shared.sequence.lock() = number;
+    }
+
     /// Whether programs get through to it.
     pub fn is_registered(&self) -> bool {
         raw::video_is_registered(&self.vdev)

@@ -41,6 +41,13 @@ pub enum Request {
         /// The hardware's name.
         name: String,
     },
+    /// `fault`, `name`, `fault`: does something to it.
+    Fault {
+        /// The hardware's name.
+        name: String,
+        /// What, in the words of the command line: `drop:3`.
+        fault: String,
+    },
     /// `devices`: what is plugged in, or was.
     Devices,
     /// `files`: the open files, and who holds them.
@@ -60,7 +67,7 @@ pub enum Request {
 #[error("{0}")]
 pub struct RequestError(String);
 
-const VERBS: &str = "plug, unplug, bind, unbind, devices, files or wait";
+const VERBS: &str = "plug, unplug, bind, unbind, fault, devices, files or wait";
 
 impl Request {
     /// Reads a line.
@@ -97,6 +104,13 @@ impl Request {
                 },
                 &["do", "name"],
             ),
+            "fault" => (
+                Request::Fault {
+                    name: text(&fields, "name")?,
+                    fault: text(&fields, "fault")?,
+                },
+                &["do", "name", "fault"],
+            ),
             "devices" => (Request::Devices, &["do"]),
             "files" => (Request::Files, &["do"]),
             "wait" => {
@@ -124,6 +138,9 @@ impl Request {
             Request::Unplug { name } => json!({"do": "unplug", "name": name}),
             Request::Bind { name } => json!({"do": "bind", "name": name}),
             Request::Unbind { name } => json!({"do": "unbind", "name": name}),
+            Request::Fault { name, fault } => {
+                json!({"do": "fault", "name": name, "fault": fault})
+            }
             Request::Devices => json!({"do": "devices"}),
             Request::Files => json!({"do": "files"}),
             Request::Wait { event, within } => match within {
@@ -181,6 +198,8 @@ pub trait Commands: Send + Sync {
     fn bind(&self, name: &str) -> Result<(), String>;
     /// Takes its driver off.
     fn unbind(&self, name: &str) -> Result<(), String>;
+    /// Does something to it.
+    fn fault(&self, name: &str, fault: &str) -> Result<(), String>;
     /// What is plugged in.
     fn devices(&self) -> Vec<DeviceLine>;
     /// The open files with their holders.
@@ -228,6 +247,10 @@ fn perform(commands: &dyn Commands, request: Request, cancel: &Cancel) -> Result
             commands.unbind(&name)?;
             json!({})
         }
+        Request::Fault { name, fault } => {
+            commands.fault(&name, &fault)?;
+            json!({})
+        }
         Request::Devices => {
             let device = |line: DeviceLine| {
                 json!({
@@ -247,6 +270,7 @@ fn perform(commands: &dyn Commands, request: Request, cancel: &Cancel) -> Result
                     "path": &*held.file.path,
                     "opener": held.opener,
                     "age_ms": age,
+                    "last": held.last.as_ref().map(|last| last_call(commands, last)),
                     "held_by": held.by.iter().map(holder).collect::<Vec<_>>(),
                 })
             };
@@ -255,6 +279,23 @@ fn perform(commands: &dyn Commands, request: Request, cancel: &Cancel) -> Result
         Request::Wait { event, within } => {
             json!({"event": commands.wait(&event, within, cancel)?})
         }
+    })
+}
+
+fn last_call(commands: &dyn Commands, last: &crate::LastCall) -> Value {
+    let age = u64::try_from(commands.age(last.since).as_millis()).unwrap_or(u64::MAX);
+    let state = match last.state {
+        crate::CallState::Running => "running".to_owned(),
+        crate::CallState::Asleep => "asleep".to_owned(),
+        crate::CallState::Over(Ok(value)) => format!("gave {value}"),
+        crate::CallState::Over(Err(errno)) => format!("gave {errno}"),
+    };
+    json!({
+        "call": &*last.call,
+        "thread": last.caller.map(|(thread, _)| thread),
+        "descriptor": last.caller.map(|(_, descriptor)| descriptor),
+        "age_ms": age,
+        "state": state,
     })
 }
 

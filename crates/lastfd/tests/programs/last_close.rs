@@ -1,6 +1,7 @@
 //! The last close comes when the last reference goes, however it is held.
 
-use lastfd::{Bench, Ending, EventKind, Trigger};
+use lastfd::host::{CallState, Grip};
+use lastfd::{Bench, Ending, Errno, EventKind, Trigger};
 
 use crate::compile;
 use crate::talk::{SOON, Talk};
@@ -87,6 +88,55 @@ fn close_range_closes_it() {
 #[test]
 fn a_mapping_keeps_it_open() {
     held_by("mapping");
+}
+
+/// Who holds what is asked of the kernel, and what was called last is known.
+#[test]
+fn open_files_are_told_with_process_descriptor_mapping_and_last_call() {
+    let Some(program) = compile::c_rows("rows", &[]) else {
+        return;
+    };
+    let bench = Bench::new();
+    let camera = bench.plug_spec(&"camera:size=64x48,fps=1".parse().unwrap());
+    let camera = camera.unwrap();
+    assert!(bench.files().is_empty());
+    let arguments = ["v4l2", "/dev/video0", "/sys/class/video4linux/video0/name"];
+    let mut program = Talk::start(bench.command(&program).args(arguments), "ready");
+    assert_eq!(program.ask("begin a dry stream"), "0");
+    program.tell("sleep in DQBUF");
+    let asleep = Trigger::Blocked("VIDIOC_DQBUF".into());
+    assert!(bench.wait_for(asleep, SOON).is_ok());
+    camera.unbind();
+    let pid = program.pid();
+    for held in bench.files() {
+        assert_eq!(&*held.file.path, "/dev/video0");
+        assert_eq!(held.opener, pid);
+        assert_eq!(held.by.len(), 1, "{held:?}");
+        assert_eq!((held.by[0].pid, &*held.by[0].command), (pid, "rows"));
+    }
+    let files = bench.files();
+    let grips: Vec<Grip> = files.iter().flat_map(|f| f.by[0].grips.clone()).collect();
+    assert!(
+        grips.iter().any(|g| matches!(g, Grip::Mapping(_))),
+        "{grips:?}"
+    );
+    assert!(
+        grips.iter().any(|g| matches!(g, Grip::Descriptor(768..))),
+        "{grips:?}"
+    );
+    let last = files.iter().filter_map(|f| f.last.as_ref());
+    let last: Vec<_> = last.filter(|last| last.call.contains("DQBUF")).collect();
+    assert_eq!(last.len(), 1, "{files:?}");
+    assert_eq!(
+        last[0].state,
+        CallState::Over(Err(Errno::EINVAL)),
+        "unbound"
+    );
+    assert_eq!(last[0].caller.unwrap().0, pid, "its only thread");
+    assert_eq!(program.line(), "EINVAL");
+    program.end();
+    assert!(bench.files().is_empty());
+    bench.finish().assert_clean();
 }
 
 #[test]

@@ -197,7 +197,17 @@ fn plays(
     begin: Option<&str>,
     at_least: usize,
 ) {
-    let bench = Bench::new();
+    plays_on(Bench::new(), program, arguments, device, begin, at_least);
+}
+
+fn plays_on(
+    bench: Bench,
+    program: &Path,
+    arguments: &[&Path],
+    device: impl FnOnce(&Bench) -> Device,
+    begin: Option<&str>,
+    at_least: usize,
+) {
     let device = device(&bench);
     let made = {
         let command = bench.command(program).args(arguments);
@@ -251,6 +261,21 @@ fn every_call_on_a_converters_buffer_answers_as_recorded() {
 #[test]
 fn every_call_on_a_converters_events_answers_as_recorded() {
     c_plays(|bench| converter(bench, "iio-event"), None);
+}
+
+/// What does in the place of what a machine refuses gives the same answers.
+#[test]
+fn on_machines_that_refuse_something_a_program_is_answered_the_same() {
+    let Some(program) = compile::c_rows("rows", &[]) else {
+        return;
+    };
+    for machine in ["no-process-vm,yama1", "linux-5.15", "nofile=128"] {
+        let bench = || Bench::builder().restrict(machine.parse().unwrap()).build();
+        let camera = |bench: &Bench| camera(bench, Removal::Unbind);
+        plays_on(bench(), &program, &[], camera, STREAM, 30);
+        let converter = |bench: &Bench| converter(bench, "iio-buffer");
+        plays_on(bench(), &program, &[], converter, None, 30);
+    }
 }
 
 #[test]

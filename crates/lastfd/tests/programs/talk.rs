@@ -38,6 +38,11 @@ impl<'a> Talk<'a> {
         talk
     }
 
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.program.pid().unwrap()
+    }
+
     pub(crate) fn tell(&mut self, line: &str) {
         let to = self.to.as_mut().unwrap();
         writeln!(to, "{line}").unwrap();

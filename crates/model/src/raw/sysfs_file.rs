@@ -277,7 +277,12 @@ impl AttrFile {
             return Err(Errno::EACCES);
         }
         let _inside = node.active.enter().ok_or(Errno::ENODEV)?;
-        let result = attribute.run_show(owner);
+        let system = owner.system();
+        let device = node.device_ref().map(|device| device.id);
+        let result = match system.call_fails(device, || format!("show {}", node.path)) {
+            Some(errno) => Err(errno),
+            None => attribute.run_show(owner),
+        };
         owner.system().emit(|| {
             let attribute = Arc::clone(&node.path);
             let result = result.as_ref().map(Vec::len).map_err(|errno| *errno);
@@ -308,7 +313,12 @@ impl AttrFile {
             return Err(Errno::EACCES);
         }
         let _inside = node.active.enter().ok_or(Errno::ENODEV)?;
-        let result = attribute.run_store(owner, data);
+        let system = owner.system();
+        let device = node.device_ref().map(|device| device.id);
+        let result = match system.call_fails(device, || format!("store {}", node.path)) {
+            Some(errno) => Err(errno),
+            None => attribute.run_store(owner, data),
+        };
         owner.system().emit(|| {
             let attribute = Arc::clone(&node.path);
             match node.device_ref() {

@@ -154,6 +154,12 @@ fn object(task: &Task) -> Option<Arc<Object>> {
     Some(object)
 }
 
+/// Tells the host's books who calls, and by which descriptor.
+fn calls(task: &Task, device: &DeviceFile) {
+    let holders = task.session.shared.host.holders();
+    holders.calls(device.file.file().name().id, task.tid(), task.int(0));
+}
+
 /// read(fd, buffer, count) and pread64.
 pub(super) fn read(task: &Task, at: Option<i64>) -> Answer {
     match object(task) {
@@ -221,6 +227,7 @@ fn read_to(task: &Task, object: &Arc<Object>, parts: &[(u64, u64)], at: Option<i
     match &object.content {
         Content::Device(device) => {
             let (addr, count) = first(parts);
+            calls(task, device);
             let call = match at {
                 None => device.file.begin_read(addr, count),
                 Some(at) => device.file.begin_pread(addr, count, at),
@@ -293,6 +300,7 @@ fn write_from(task: &Task, object: &Arc<Object>, parts: &[(u64, u64)], at: Optio
     match &object.content {
         Content::Device(device) => {
             let (addr, count) = first(parts);
+            calls(task, device);
             let call = match at {
                 None => device.file.begin_write(addr, count),
                 Some(at) => device.file.begin_pwrite(addr, count, at),
@@ -392,6 +400,7 @@ pub(super) fn ioctl(task: &Task) -> Answer {
     }
     match &object.content {
         Content::Device(device) => {
+            calls(task, device);
             let call = device.file.begin_ioctl(cmd, task.arg(2));
             if cmd == FIONBIO {
                 // Whoever asks a copy of the descriptor below the range is to see it, too.

@@ -11,7 +11,10 @@ fn calls_on(machine: &str) -> Option<String> {
     let text = rig.run(&["calls"]);
     let mut seen = [0; 5];
     rig.gadget.frame.read(2 * 4096, &mut seen).unwrap();
-    assert_eq!(&seen, b"given", "{machine}: what was written to mapped memory");
+    assert_eq!(
+        &seen, b"given",
+        "{machine}: what was written to mapped memory"
+    );
     rig.until("the last close", || rig.supervisor.open_files() == 0);
     Some(text)
 }
@@ -27,7 +30,9 @@ fn every_call_gives_the_same_on_machines_that_refuse_something() {
         "nofile=256",
         "nofile=64",
     ] {
-        let Some(text) = calls_on(machine) else { return };
+        let Some(text) = calls_on(machine) else {
+            return;
+        };
         assert_eq!(text, CALLS, "{machine}");
     }
 }
@@ -36,7 +41,9 @@ fn every_call_gives_the_same_on_machines_that_refuse_something() {
 #[test]
 fn without_pidfd_getfd_a_dup_goes_below_the_range() {
     for machine in ["no-pidfd-getfd", "no-pidfd-getfd,linux-5.14,no-process-vm"] {
-        let Some(text) = calls_on(machine) else { return };
+        let Some(text) = calls_on(machine) else {
+            return;
+        };
         let below = CALLS.replace("dups reserved 1 1", "dups reserved 0 0");
         assert_eq!(text, below, "{machine}");
     }
