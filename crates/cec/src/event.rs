@@ -21,7 +21,7 @@ pub struct CecFrameworkEvent {
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CecEventKind {
-    /// `cec_allocate_adapter` succeeded; its thread runs from now on.
+    /// `cec_allocate_adapter` succeeded; its thread runs once there is something to do.
     Allocated,
     /// `cec_register_adapter` succeeded.
     Registered,

@@ -149,6 +149,29 @@ fn a_kernel_thread_sleeps_until_it_is_stopped() {
 }
 
 #[test]
+fn a_kernel_thread_that_is_stopped_before_it_was_woken_never_runs() {
+    let system = simulated();
+    let events = system.record();
+    let body = |_: &KthreadControl| panic!("it runs");
+    let thread = Kthread::create(&system, None, "sampler", body).unwrap();
+    thread.stop();
+    thread.wake_up().unwrap();
+    thread.free();
+    use ResourceStep::{Cancelled, Created, Fired, Freed, Returned};
+    assert_eq!(steps(&events), [Created, Cancelled, Freed]);
+    assert!(splats(&events).is_empty());
+
+    let events = system.record();
+    let thread = Kthread::create(&system, None, "sampler", |_| {}).unwrap();
+    thread.wake_up().unwrap();
+    thread.wake_up().unwrap();
+    thread.stop();
+    thread.free();
+    let ran = [Created, Fired, Returned, Cancelled, Freed];
+    assert_eq!(steps(&events), ran);
+}
+
+#[test]
 fn a_freed_interrupt_is_not_called_any_more() {
     let system = simulated();
     let line = IrqLine::new(&system, "gpio4");

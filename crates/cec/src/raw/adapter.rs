@@ -244,6 +244,10 @@ impl CecAdapter {
         self.can(CEC_CAP_NEEDS_HPD)
     }
 
+    pub(crate) fn kthread(&self) -> Option<&Kthread> {
+        self.0.kthread.get()
+    }
+
     pub(crate) fn kthread_waitq(&self) -> &Arc<WaitQueue> {
         &self.0.kthread_waitq
     }
@@ -379,8 +383,8 @@ impl Drop for AdapterInner {
     }
 }
 
-/// Allocates an adapter (`cec_allocate_adapter`) and starts its thread,
-/// `cec-NAME`. It has no device before it is registered.
+/// Allocates an adapter (`cec_allocate_adapter`) with its thread, `cec-NAME`, which
+/// runs as soon as there is something to do. It has no device before it is registered.
 ///
 /// The name is cut to 31 bytes. `CEC_CAP_RC` is taken away, as by a kernel
 /// without remote-control support; `CEC_CAP_REPLY_VENDOR_ID` is added.
@@ -468,7 +472,7 @@ pub fn cec_allocate_adapter(
         kthread_waitq: Arc::new(WaitQueue::new()),
         config_done: Arc::new(WaitQueue::new()),
     }));
-    let kthread = thread::run(&adap)?;
+    let kthread = thread::create(&adap)?;
     // A fresh cell takes its value.
     let _ = adap.0.kthread.set(kthread);
     adap.tell(|| CecEventKind::Allocated);
@@ -519,7 +523,7 @@ pub(crate) fn free(adap: &CecAdapter) {
         config.stop();
         config.free();
     }
-    if let Some(kthread) = adap.0.kthread.get() {
+    if let Some(kthread) = adap.kthread() {
         kthread.stop();
         kthread.free();
     }

@@ -48,7 +48,7 @@ impl Locked<'_> {
                 self.monitor(all, pin, true);
                 self.state().is_enabled = true;
             }
-            self.later.wake(adap.kthread_waitq());
+            self.later.wake_thread(adap);
             return enabled;
         }
         self.monitor(all, pin, false);
@@ -66,7 +66,7 @@ impl Locked<'_> {
         if let Some(transmit) = transmitting {
             self.data_cancel(&transmit, CEC_TX_STATUS_ABORTED, 0);
         }
-        self.later.wake(adap.kthread_waitq());
+        self.later.wake_thread(adap);
         Ok(())
     }
 
@@ -160,7 +160,7 @@ impl Locked<'_> {
             state.is_configured = false;
         }
         self.flush();
-        self.later.wake(adap.kthread_waitq());
+        self.later.wake_thread(adap);
         self.post_state_event();
         adap.tell(|| CecEventKind::Unconfigured);
         // It has no result.

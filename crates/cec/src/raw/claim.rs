@@ -121,7 +121,7 @@ fn claim(adap: &CecAdapter) {
     }
     drop(state);
     locked.later.wake(adap.config_done());
-    locked.later.wake(adap.kthread_waitq());
+    locked.later.wake_thread(adap);
 }
 
 /// Finds an address for each that is wanted.

@@ -12,18 +12,25 @@ use lastfd_model::resource::{DelayedWork, Resource};
 use lastfd_sync::{Arc, MutexGuard, WaitQueue};
 
 use super::adapter::{CecAdapter, State};
+use super::thread;
 
 /// What happens once no lock is held.
 #[derive(Default)]
 pub(crate) struct Later {
     queues: RefCell<Vec<Arc<WaitQueue>>>,
     works: RefCell<Vec<DelayedWork>>,
+    threads: RefCell<Vec<CecAdapter>>,
 }
 
 impl Later {
     /// Wakes the queue then.
     pub(crate) fn wake(&self, queue: &Arc<WaitQueue>) {
         self.queues.borrow_mut().push(Arc::clone(queue));
+    }
+
+    /// Wakes the adapter's thread then.
+    pub(crate) fn wake_thread(&self, adap: &CecAdapter) {
+        self.threads.borrow_mut().push(adap.clone());
     }
 
     /// Frees the work then, when it does not run any more.
@@ -36,6 +43,9 @@ impl Drop for Later {
     fn drop(&mut self) {
         for queue in self.queues.take() {
             queue.wake_all();
+        }
+        for adap in self.threads.take() {
+            thread::wake(&adap);
         }
         for work in self.works.take() {
             if !work.cancel() {

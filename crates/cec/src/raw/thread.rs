@@ -19,14 +19,31 @@ const SIGNAL_FREE_TIME_RETRY: u32 = 3;
 const SIGNAL_FREE_TIME_NEW_INITIATOR: u32 = 5;
 const SIGNAL_FREE_TIME_NEXT_XFER: u32 = 7;
 
-/// Starts it.
+/// Makes it. It runs from the first time on that there is something to do.
 #[track_caller]
-pub(crate) fn run(adap: &CecAdapter) -> Result<Kthread> {
+pub(crate) fn create(adap: &CecAdapter) -> Result<Kthread> {
     let weak = adap.downgrade();
     let name = format!("cec-{}", adap.name());
-    Kthread::run(adap.system(), None, &name, move |control| {
+    Kthread::create(adap.system(), None, &name, move |control| {
         body(&weak, control);
     })
+}
+
+/// Wakes it; the first time that there is something to do it starts.
+pub(crate) fn wake(adap: &CecAdapter) {
+    let has_work = {
+        let state = adap.state();
+        state.thread_has_work(adap.needs_hpd(), state.transmit_in_progress)
+    };
+    if has_work
+        && adap
+            .kthread()
+            .is_some_and(|kthread| kthread.wake_up().is_err())
+    {
+        adap.message("there is no thread to be had, what is to be sent is aborted");
+        adap.lock().flush();
+    }
+    adap.kthread_waitq().wake_all();
 }
 
 /// Waits for threads that ended.

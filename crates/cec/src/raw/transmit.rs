@@ -155,7 +155,7 @@ impl Locked<'_> {
         }));
         state.transmit_queue.push_back(transmit.clone());
         if state.transmitting.is_none() {
-            self.later.wake(self.adap.kthread_waitq());
+            self.later.wake_thread(self.adap);
         }
         Ok(Started::Queued(transmit))
     }
@@ -462,7 +462,7 @@ pub fn cec_transmit_done(adap: &CecAdapter, status: u8, counts: TransmitCounts) 
     let made = made.max(1);
     let final_status = status & (CEC_TX_STATUS_MAX_RETRIES | CEC_TX_STATUS_OK) != 0;
     let locked = adap.lock();
-    locked.later.wake(adap.kthread_waitq());
+    locked.later.wake_thread(adap);
     let (transmit, aborted) = {
         let mut state = locked.state();
         let aborted = state.transmit_in_progress_aborted;

@@ -3,7 +3,7 @@
 use lastfd_cec::abi::*;
 use lastfd_cec::raw::*;
 use lastfd_chrdev::{OpenFlags, open};
-use lastfd_model::event::{ResourceKind, ResourceStep};
+use lastfd_model::event::ResourceStep;
 use lastfd_model::raw::{Driver, *};
 use lastfd_model::{Errno, EventKind, System};
 use lastfd_sync::{Arc, Clock, Mutex, explore, thread};
@@ -85,31 +85,40 @@ fn unregister_transmit_and_close_agree_in_every_order() {
 fn the_end_of_all_waits() {
     let system = System::builder().clock(Clock::simulated()).build();
     let record = system.record();
-    let ops = CecAdapOps::default();
-    let adap = cec_allocate_adapter(&system, ops, None, "x", CEC_CAP_TRANSMIT, 1).unwrap();
-    system.waits().cancel();
-    let has_returned = || {
+    let driver = platform_driver(&system, "hdmi");
+    driver_register(&driver).unwrap();
+    let device = platform_device_register(&system, "hdmi", PlatformId::None).unwrap();
+    let (ops, caps) = (CecAdapOps::default(), CEC_CAP_TRANSMIT | CEC_CAP_LOG_ADDRS);
+    let adap = cec_allocate_adapter(&system, ops, None, "x", caps, 1).unwrap();
+    cec_register_adapter(&adap, &device).unwrap();
+    cec_s_phys_addr(&adap, 0x1000, false);
+    let mut las = lastfd_rigs::cec::player();
+    las.log_addr_type[0] = CEC_LOG_ADDR_TYPE_UNREGISTERED;
+    cec_s_log_addrs(&adap, Some(&las), true).unwrap();
+    let did = |wanted: ResourceStep| {
         let events = record.events();
         let mut kinds = events.iter().map(|event| &event.kind);
-        kinds.any(|kind| {
-            matches!(
-                kind,
-                EventKind::Resource {
-                    kind: ResourceKind::Kthread,
-                    step: ResourceStep::Returned,
-                    ..
-                }
-            )
+        kinds.any(|kind| match kind {
+            EventKind::Resource { name, step, .. } => **name == *"cec-x" && *step == wanted,
+            _ => false,
         })
     };
-    for _ in 0..200 {
-        if has_returned() {
-            break;
+    let awaited = |step: ResourceStep| {
+        for _ in 0..500 {
+            if did(step) {
+                return;
+            }
+            thread::yield_now();
         }
-        thread::yield_now();
-    }
-    assert!(has_returned(), "the thread goes on");
-    cec_delete_adapter(&adap);
+        panic!("the adapter's thread did not come to this: {step:?}");
+    };
+    // It waits for the end of the one that claimed addresses.
+    awaited(ResourceStep::Fired);
+    system.waits().cancel();
+    awaited(ResourceStep::Returned);
+    cec_unregister_adapter(&adap);
+    platform_device_unregister(&device);
+    driver_unregister(&driver);
 }
 
 #[test]

@@ -16,16 +16,26 @@ use crate::event::{ResourceKind, ResourceStep, SplatKind};
 use crate::raw::Device;
 use crate::system::System;
 
-/// A thread of a driver's (`kthread_run`). Clones are one thread.
+/// A thread of a driver's (`kthread_run`, `kthread_create`). Clones are one thread.
 #[derive(Clone)]
 pub struct Kthread(Arc<Inner>);
 
 struct Inner {
     tracker: Tracker,
     stop: Cancel,
-    handle: Mutex<Option<JoinHandle<()>>>,
+    run: Mutex<Run>,
     /// Its task number; 0 before it runs.
     task: AtomicU64,
+}
+
+type Body = Box<dyn FnOnce(&KthreadControl) + Send>;
+
+/// How far it has come.
+enum Run {
+    /// It was made and not woken yet.
+    New(Body),
+    Started(JoinHandle<()>),
+    Over,
 }
 
 /// The thread's own end: whether it should stop, and ways to sleep that end
@@ -75,39 +85,82 @@ impl Kthread {
         name: &str,
         body: impl FnOnce(&KthreadControl) + Send + 'static,
     ) -> Result<Kthread> {
+        let kthread = Kthread::create(system, device, name, body)?;
+        match kthread.wake_up() {
+            Ok(()) => Ok(kthread),
+            Err(errno) => {
+                *kthread.0.run.lock() = Run::Over;
+                kthread.0.tracker.free();
+                Err(errno)
+            }
+        }
+    }
+
+    /// Makes a thread that sleeps until it is woken (`kthread_create`). One that is
+    /// stopped before never runs, and until then costs nobody a thread.
+    ///
+    /// # Errors
+    /// `ENOMEM`.
+    #[track_caller]
+    pub fn create(
+        system: &System,
+        device: Option<&Device>,
+        name: &str,
+        body: impl FnOnce(&KthreadControl) + Send + 'static,
+    ) -> Result<Kthread> {
         system.allocation()?;
-        let stop = Cancel::new();
-        let control = KthreadControl {
-            system: System::from_core(&system.core),
-            stop: stop.clone(),
-        };
-        let kthread = Kthread(Arc::new(Inner {
+        Ok(Kthread(Arc::new(Inner {
             tracker: Tracker::new(system, device, ResourceKind::Kthread, name),
-            stop,
-            handle: Mutex::new(None),
+            stop: Cancel::new(),
+            run: Mutex::new(Run::New(Box::new(body))),
             task: AtomicU64::new(0),
-        }));
-        let own = kthread.clone();
-        let spawned = system.clock().spawn(name, move || {
+        })))
+    }
+
+    /// Lets it run, unless it does (`wake_up_process` after `kthread_create`).
+    ///
+    /// # Errors
+    /// `EAGAIN` if there is no thread to be had; it can be woken again.
+    pub fn wake_up(&self) -> Result {
+        // Under the lock, so that a stop meets either what never ran or what it can wait for.
+        let mut run = self.0.run.lock();
+        let body = match core::mem::replace(&mut *run, Run::Over) {
+            Run::New(body) => body,
+            other => {
+                *run = other;
+                return Ok(());
+            }
+        };
+        let body = Arc::new(Mutex::new(Some(body)));
+        let (own, kept) = (self.clone(), Arc::clone(&body));
+        let control = KthreadControl {
+            system: self.0.tracker.system(),
+            stop: self.0.stop.clone(),
+        };
+        let clock = control.system.clock().clone();
+        let spawned = clock.spawn(&self.0.tracker.name, move || {
             own.0.task.store(thread::current().0, Ordering::Relaxed);
             own.0.tracker.used(ResourceStep::Fired);
-            own.0.tracker.guard(|| body(&control));
+            if let Some(body) = kept.lock().take() {
+                own.0.tracker.guard(|| body(&control));
+            }
             own.0.tracker.tell(ResourceStep::Returned);
         });
         match spawned {
             Ok(handle) => {
-                *kthread.0.handle.lock() = Some(handle);
-                Ok(kthread)
+                *run = Run::Started(handle);
+                Ok(())
             }
             Err(_) => {
-                kthread.0.tracker.free();
+                *run = body.lock().take().map_or(Run::Over, Run::New);
                 Err(Errno::EAGAIN)
             }
         }
     }
 
-    /// Tells it to stop and waits until it has (`kthread_stop`). From the
-    /// thread itself a kernel would hang; here it is a splat.
+    /// Tells it to stop and waits until it has (`kthread_stop`). One that was never
+    /// woken does not run any more. From the thread itself a kernel would hang; here it
+    /// is a splat.
     #[track_caller]
     pub fn stop(&self) {
         self.0.stop.cancel();
@@ -117,11 +170,12 @@ impl Kthread {
                 .splat(SplatKind::Deadlock, "stopped from the thread itself");
             return;
         }
-        let handle = self.0.handle.lock().take();
-        let Some(handle) = handle else {
-            return;
-        };
-        let _ = handle.join();
+        let run = core::mem::replace(&mut *self.0.run.lock(), Run::Over);
+        match run {
+            Run::Over => return,
+            Run::New(body) => drop(body),
+            Run::Started(handle) => drop(handle.join()),
+        }
         self.0.tracker.tell(ResourceStep::Cancelled);
     }
 }
@@ -132,7 +186,8 @@ impl Resource for Kthread {
     }
 
     fn free(&self) {
-        if self.0.handle.lock().is_some() {
+        let runs = matches!(*self.0.run.lock(), Run::Started(_));
+        if runs {
             self.0
                 .tracker
                 .splat(SplatKind::UseAfterFree, "freed while it runs");
