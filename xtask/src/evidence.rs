@@ -49,10 +49,12 @@ pub(crate) fn machine(checkout: &Checkout) -> Result<String> {
     };
     let kernel = cmd!(sh, "uname -sr").quiet().read()?;
     let rustc = cmd!(sh, "rustc --version").quiet().read()?;
+    let load = sh.read_file("/proc/loadavg")?;
+    let load = load.split(' ').next().unwrap_or_default();
     let cores = std::thread::available_parallelism()?;
     let cpu = cpu_model(&sh.read_file("/proc/cpuinfo")?);
     Ok(format!(
-        "{day}, commit {commit}{dirty}\n{cores} cores of {cpu}, {kernel}, {rustc}\n\n"
+        "{day}, commit {commit}{dirty}\n{cores} cores of {cpu}, {kernel}, {rustc}, load {load}\n\n"
     ))
 }
 
