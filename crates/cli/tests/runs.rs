@@ -299,6 +299,72 @@ fn a_run_that_is_killed_takes_its_program_and_all_that_it_started_along() {
     assert_eq!(output.status.code(), Some(0));
 }
 
+/// Processes that are not dead and have this in their environment.
+fn processes_with(mark: &str) -> Vec<String> {
+    let entries = fs::read_dir("/proc").unwrap().flatten();
+    let marked = |path: &std::path::Path| {
+        let environment = fs::read(path.join("environ")).unwrap_or_default();
+        let mut words = environment.split(|byte| *byte == 0);
+        words.any(|word| word == mark.as_bytes())
+    };
+    let paths = entries
+        .map(|entry| entry.path())
+        .filter(|path| marked(path));
+    paths.map(|path| path.display().to_string()).collect()
+}
+
+/// In a blocking read, in the middle of opens and of attributes' reads, with children.
+#[test]
+fn a_run_that_is_killed_in_the_middle_of_calls_leaves_nobody_and_the_next_starts_clean() {
+    let script = "cat /dev/video0 > /dev/null & \
+                  (while :; do : < /dev/iio:device0; echo opened; done) & \
+                  (while :; do cat /sys/class/video4linux/video0/name > /dev/null; done) & \
+                  echo started; wait";
+    let folder = tempfile::tempdir().unwrap();
+    let clock = lastfd::sync::Clock::real();
+    for after in [1, 2, 7, 30] {
+        let mark = format!("LASTFD_KILLED={}.{after}", std::process::id());
+        let (name, value) = mark.split_once('=').unwrap();
+        let mut run = lastfd()
+            .args(["run", "--device", "camera:fps=1", "--device", "iio-adc"])
+            .args(["--", "sh", "-c", script])
+            .env("XDG_RUNTIME_DIR", folder.path())
+            .env(name, value)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(run.stdout.take().unwrap()).lines();
+        for _ in 0..after {
+            lines.next().unwrap().unwrap();
+        }
+        assert!(processes_with(&mark).len() > 3, "its program and guard");
+        signal(&run, "KILL");
+        run.wait().unwrap();
+        let deadline = clock.now().after(std::time::Duration::from_secs(30));
+        loop {
+            let left = processes_with(&mark);
+            if left.is_empty() {
+                break;
+            }
+            assert!(clock.now() < deadline, "left: {left:?}");
+            clock
+                .sleep(std::time::Duration::from_millis(1), None)
+                .unwrap();
+        }
+    }
+    let next = lastfd()
+        .args(["run", "--device", "camera", "--", "ls", "/dev/video0"])
+        .env("XDG_RUNTIME_DIR", folder.path())
+        .output()
+        .unwrap();
+    assert_eq!(next.status.code(), Some(0), "{}", text(&next.stderr));
+    assert_eq!(text(&next.stdout), "/dev/video0\n");
+    let left = fs::read_dir(folder.path().join("lastfd")).unwrap();
+    let left: Vec<_> = left.flatten().map(|entry| entry.file_name()).collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
 fn run_program(program: &[&str]) -> Output {
     let mut args = vec!["--device", "camera", "--"];
     args.extend(program);

@@ -4,7 +4,7 @@ use core::fmt;
 
 use lastfd_model::raw::{
     Device, device_attach, device_for_each_child, device_release_driver, device_unregister,
-    platform_bus, platform_device_unregister,
+    platform_device_unregister,
 };
 use lastfd_model::{DeviceRef, Errno, System};
 use lastfd_report::{Manner, RunEvent};
@@ -351,7 +351,8 @@ pub enum SetError {
 
 /// Unregisters a device as its kind asks for, and drops its creator's reference.
 fn unregister(device: &Device) {
-    if device.bus() == Some(platform_bus(&device.system())) {
+    // By its name: the bus itself is gone with a System that has ended.
+    if device.bus().is_some_and(|bus| &*bus.name() == "platform") {
         platform_device_unregister(device);
     } else {
         device_unregister(device);

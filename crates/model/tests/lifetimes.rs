@@ -365,3 +365,15 @@ fn a_class_may_put_its_nodes_into_a_directory_with_permissions_of_their_own() {
     };
     assert_eq!(events.events().iter().filter(|e| told(&e.kind)).count(), 2);
 }
+
+#[test]
+fn a_platform_device_that_outlives_its_system_is_unregistered_all_the_same() {
+    let system = System::new();
+    let device = platform_device_register(&system, "board", PlatformId::Auto).unwrap();
+    drop(system);
+    platform_device_unregister(&device);
+    assert_eq!(
+        platform_device_add(&device),
+        Err(lastfd_model::Errno::ENODEV)
+    );
+}

@@ -60,7 +60,7 @@ impl fmt::Display for Notice {
             ),
             What::Mount(path) => write!(
                 f,
-                "mounts or unmounts {path}: EPERM; the devices' trees stay where they are"
+                "mounts or unmounts {path}: EPERM; the devices' trees stay where they are, and the machine's own are not shown elsewhere"
             ),
             What::MakeNode(path) => write!(
                 f,

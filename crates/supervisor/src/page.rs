@@ -81,7 +81,7 @@ impl Doing {
                 "a device node anywhere: EPERM, said; another file: as a change"
             }
             Doing::Mount | Doing::Umount => {
-                "below /sys and /dev: EPERM, said; elsewhere: the kernel"
+                "below /sys and /dev, and of sysfs, devtmpfs and their like anywhere: EPERM, said; elsewhere: the kernel"
             }
             Doing::Dup => "a copy in the range",
             Doing::Fcntl => "copies in the range; the flags of the open file",

@@ -4,9 +4,10 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
-use lastfd_host::{Absent, Entry, Foreign, Resolved};
+use lastfd_host::{Absent, Entry, Foreign, Reach, Resolved};
 use lastfd_model::Errno;
 use lastfd_sync::Arc;
+use rustix::fs::{Mode, OFlags};
 
 use crate::notice::What;
 use crate::objects::Object;
@@ -43,6 +44,49 @@ impl Task {
             // The kernel finds the same.
             Err(_) => Named::Answered(Answer::Continue),
         }
+    }
+
+    /// The same for a call that changes what it names: where a link outside the trees leads
+    /// into them, what it leads to.
+    pub(crate) fn named_to_change(&self, directory: i32, addr: u64, follow: bool) -> Named {
+        match self.named(directory, addr, follow) {
+            Named::Foreign(foreign) if foreign.native && foreign.reach == Reach::Any => {
+                match self.behind(&foreign.path, follow) {
+                    Some(Resolved::Foreign(foreign)) => Named::Foreign(foreign),
+                    Some(Resolved::Absent(absent)) => Named::Absent(absent),
+                    Some(Resolved::Here(entry)) => Named::Here(entry),
+                    None => Named::Foreign(foreign),
+                }
+            }
+            named => named,
+        }
+    }
+
+    /// What is behind the machine's own links, if that is in a tree.
+    fn behind(&self, path: &[u8], follow: bool) -> Option<Resolved> {
+        let own = |rest: &[u8]| [format!("/proc/{}", self.tid()).as_bytes(), rest].concat();
+        let path = match path.strip_prefix(b"/proc/") {
+            Some(rest) if rest.starts_with(b"self/") => own(&rest[4..]),
+            Some(rest) if rest.starts_with(b"thread-self/") => own(&rest[11..]),
+            _ => [format!("/proc/{}/root", self.tid()).as_bytes(), path].concat(),
+        };
+        let link = if follow {
+            OFlags::empty()
+        } else {
+            OFlags::NOFOLLOW
+        };
+        let real = real_path(&path, link).or_else(|| {
+            // What is to be made has a directory at least.
+            let at = path.iter().rposition(|byte| *byte == b'/')?;
+            let (parent, name) = path.split_at(at);
+            Some([&real_path(parent, OFlags::DIRECTORY)?, name].concat())
+        })?;
+        let within = |top: &[u8]| {
+            let rest = real.strip_prefix(top);
+            rest.is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
+        };
+        let in_a_tree = within(b"/sys") || within(b"/dev");
+        in_a_tree.then(|| self.session.shared.host.resolve(&real, follow))
     }
 
     /// What a path names, relative to a directory.
@@ -173,6 +217,14 @@ fn fd_link(path: &[u8]) -> Option<FdLink> {
         _ => return None,
     };
     names.next().is_none().then_some(link)
+}
+
+/// Where a path leads to, links and all.
+fn real_path(path: &[u8], flags: OFlags) -> Option<Vec<u8>> {
+    let flags = flags | OFlags::PATH | OFlags::CLOEXEC;
+    let file = rustix::fs::open(path, flags, Mode::empty()).ok()?;
+    let link = format!("/proc/self/fd/{}", crate::sys::number(&file));
+    Some(std::fs::read_link(link).ok()?.into_os_string().into_vec())
 }
 
 /// A path of the machine.

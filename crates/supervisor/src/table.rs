@@ -184,6 +184,8 @@ pub const TABLE: &[Row] = rows! {
     mknodat SYS_mknodat: Always => MakeDeviceAt;
     mount SYS_mount: Always => Mount;
     move_mount SYS_move_mount: Always => Mount;
+    fsopen SYS_fsopen: Always => Mount;
+    open_tree SYS_open_tree: Always => Mount;
     umount2 SYS_umount2: Always => Umount;
     // Open files.
     read SYS_read: RangeOrAll(0) => Read;

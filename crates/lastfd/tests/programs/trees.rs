@@ -84,12 +84,31 @@ fn a_program_with_all_rights_does_not_reach_the_machines_sys_and_dev() {
         "cd /sys && echo x > lastfd-file",
         "mkdir /sys/lastfd-folder",
         "rm -r /sys/class/video4linux",
+        "ln -s /sys $D/sys && echo x > $D/sys/kernel/lastfd-file",
+        "ln -s /sys/kernel $D/kernel && cd $D/kernel && echo x > lastfd-file",
+        "ln -s /dev $D/dev && echo x > $D/dev/lastfd-file",
+        "ln -s /dev $D/dev2 && mkdir $D/dev2/lastfd-folder",
+        "ln -s /dev $D/dev3 && rm $D/dev3/null",
+        "ln -s /dev/null $D/null && chmod 600 $D/null",
+        "mkdir $D/a && mount -t sysfs lastfd $D/a",
+        "mkdir $D/b && mount -t devtmpfs lastfd $D/b",
+        "mkdir $D/c && mount --bind /dev $D/c",
+        "mkdir $D/d && mount --rbind / $D/d",
+        "ln -s /sys $D/e1 && mkdir $D/e && mount --bind $D/e1 $D/e",
     ];
+    let folder = tempfile::tempdir().unwrap();
     let before = machine();
     let bench = Bench::new();
     bench.plug_spec(&"camera".parse().unwrap()).unwrap();
     for line in tries {
-        let output = bench.command("sh").args(["-c", line]).output().unwrap();
+        let line = line.replace("$D", folder.path().to_str().unwrap());
+        // In mounts of its own, should one succeed after all.
+        let private = rustix::process::geteuid().is_root() && compile::has("unshare");
+        let output = match private {
+            true => bench.command("unshare").args(["-m", "sh", "-c", &line]),
+            false => bench.command("sh").args(["-c", &line]),
+        };
+        let output = output.output().unwrap();
         assert_ne!(output.ending, Ending::Exited(0), "{line}");
     }
     let still = bench

@@ -72,13 +72,9 @@ pub(crate) fn platform_bus_init(system: &System) {
     *system.core.registry.platform.lock() = Some(Arc::new(platform));
 }
 
-fn platform(system: &System) -> Arc<Platform> {
-    let platform = system.core.registry.platform.lock();
-    Arc::clone(
-        platform
-            .as_ref()
-            .expect("a System that was not shut down has its platform bus"),
-    )
+/// None once the System has ended, which a device may outlive.
+fn platform(system: &System) -> Option<Arc<Platform>> {
+    system.core.registry.platform.lock().clone()
 }
 
 /// platform_uevent and modalias_show: what udev loads a module for.
@@ -90,7 +86,8 @@ pub(crate) fn platform_modalias(device: &Device) -> Option<String> {
 
 /// The platform bus.
 pub fn platform_bus(system: &System) -> Bus {
-    platform(system).bus.clone()
+    let platform = platform(system).expect("a System that has not ended has its platform bus");
+    platform.bus.clone()
 }
 
 /// A driver on the platform bus: it fits the devices of its name. Register it
@@ -122,11 +119,11 @@ pub fn platform_device_alloc(system: &System, name: &str, id: PlatformId) -> Res
 /// Adds a platform device (`platform_device_add`). Without a parent it goes
 /// below the platform bus's root.
 ///
-/// `EINVAL` for a device that [`platform_device_alloc`] did not make; else as
-/// [`device_add`].
+/// `EINVAL` for a device that [`platform_device_alloc`] did not make, `ENODEV` once the
+/// System has ended; else as [`device_add`].
 #[track_caller]
 pub fn platform_device_add(device: &Device) -> Result {
-    let platform = platform(&device.system());
+    let platform = platform(&device.system()).ok_or(Errno::ENODEV)?;
     {
         let mut state = device.state();
         let Some(data) = &mut state.platform else {
@@ -172,7 +169,9 @@ fn free_auto_id(device: &Device, platform: &Platform) {
 #[track_caller]
 pub fn platform_device_del(device: &Device) {
     device_del(device);
-    free_auto_id(device, &platform(&device.system()));
+    if let Some(platform) = platform(&device.system()) {
+        free_auto_id(device, &platform);
+    }
 }
 
 /// Drops the creator's reference (`platform_device_put`).

@@ -235,7 +235,23 @@ fn may_change(
             _ => Ok(()),
         };
     }
-    match task.named(directory, path, false) {
+    // chmod, chown, truncate and utimes follow a link; those that do not find one of the
+    // machine's own at its end, which they change.
+    let follows = matches!(
+        task.note.nr,
+        libc::SYS_chmod
+            | libc::SYS_fchmodat
+            | libc::SYS_chown
+            | libc::SYS_fchownat
+            | libc::SYS_truncate
+            | libc::SYS_utime
+            | libc::SYS_utimes
+            | libc::SYS_futimesat
+            | libc::SYS_utimensat
+            | libc::SYS_setxattr
+            | libc::SYS_removexattr
+    );
+    match task.named_to_change(directory, path, follows) {
         Named::Answered(answer) => Err(answer),
         Named::Foreign(foreign) => match foreign.reach {
             Reach::ReadOnly => Err(Answer::Error(Errno::EROFS)),

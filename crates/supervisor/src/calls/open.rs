@@ -34,12 +34,16 @@ pub(super) fn open(task: &Task, directory: i32, path: u64, flags: u32) -> Answer
     let exclusive = OpenFlags::CREAT | OpenFlags::EXCL;
     let open_flags = OpenFlags(flags);
     let follow = flags & O_NOFOLLOW == 0 && !open_flags.contains(exclusive);
-    match task.named(directory, path, follow) {
+    let changes = open_flags.may_write()
+        || open_flags.intersects(OpenFlags::CREAT | OpenFlags::TRUNC)
+        || flags & O_TMPFILE == O_TMPFILE;
+    let named = match changes && flags & O_PATH == 0 {
+        true => task.named_to_change(directory, path, follow),
+        false => task.named(directory, path, follow),
+    };
+    match named {
         Named::Answered(answer) => answer,
         Named::Foreign(foreign) => {
-            let changes = open_flags.may_write()
-                || open_flags.intersects(OpenFlags::CREAT | OpenFlags::TRUNC)
-                || flags & O_TMPFILE == O_TMPFILE;
             if foreign.reach == Reach::ReadOnly && changes && flags & O_PATH == 0 {
                 return Answer::Error(Errno::EROFS);
             }

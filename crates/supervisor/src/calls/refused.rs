@@ -87,11 +87,62 @@ pub(super) fn mknod(task: &Task, directory: i32, path: u64, mode: u64) -> Answer
     }
 }
 
-/// mount(source, target, ...) and move_mount(from, path, to, path, flags).
+/// File systems that show this machine's devices, wherever they are mounted.
+const OF_THE_MACHINE: [&[u8]; 5] = [b"sysfs", b"devtmpfs", b"debugfs", b"tracefs", b"configfs"];
+
+/// mount(source, target, type, flags, data), move_mount(from, path, to, path, flags),
+/// fsopen(type, flags), open_tree(directory, path, flags).
 pub(super) fn mount(task: &Task) -> Answer {
+    let refuse = |path: &[u8]| {
+        let path = String::from_utf8_lossy(path).into_owned();
+        task.session.notice(task, What::Mount(path));
+        Answer::Error(Errno::EPERM)
+    };
+    let is_refused = |name: &[u8]| OF_THE_MACHINE.contains(&name);
     match task.note.nr {
         libc::SYS_move_mount => mounts(task, task.int(2), task.arg(3)),
-        _ => mounts(task, FDCWD, task.arg(1)),
+        libc::SYS_fsopen => match task.string(task.arg(0)) {
+            Ok(name) if is_refused(&name) => refuse(&name),
+            _ => Answer::Continue,
+        },
+        libc::SYS_open_tree => match copies_a_tree(task, task.int(0), task.arg(1)) {
+            Some(path) => refuse(&path),
+            None => Answer::Continue,
+        },
+        _ => {
+            let copies = task.arg(3) & (libc::MS_BIND | libc::MS_MOVE);
+            if copies != 0 {
+                if let Some(path) = copies_a_tree(task, FDCWD, task.arg(0)) {
+                    return refuse(&path);
+                }
+            } else if let Ok(name) = task.string(task.arg(2))
+                && is_refused(&name)
+            {
+                return refuse(&name);
+            }
+            mounts(task, FDCWD, task.arg(1))
+        }
+    }
+}
+
+/// Whether what is mounted elsewhere is one of the machine's trees that are not to be
+/// seen, or holds them.
+fn copies_a_tree(task: &Task, directory: i32, path: u64) -> Option<Vec<u8>> {
+    const AT_RECURSIVE: u64 = 0x8000;
+    let recursive = match task.note.nr {
+        libc::SYS_open_tree => task.arg(2) & AT_RECURSIVE != 0,
+        _ => task.arg(3) & (libc::MS_REC | libc::MS_MOVE) != 0,
+    };
+    match task.named_to_change(directory, path, true) {
+        Named::Foreign(foreign) if foreign.native => {
+            let top = foreign.path.iter().all(|byte| *byte == b'/');
+            let within = foreign.reach != lastfd_host::Reach::Any;
+            (within || top && recursive).then_some(foreign.path)
+        }
+        Named::Answered(_) | Named::Absent(_) => None,
+        Named::Foreign(_) | Named::Here(_) | Named::Open(_) | Named::OpenDirectory(_) => {
+            Some(task.string(path).unwrap_or_default())
+        }
     }
 }
 
@@ -100,7 +151,7 @@ pub(super) fn umount(task: &Task) -> Answer {
 }
 
 fn mounts(task: &Task, directory: i32, target: u64) -> Answer {
-    let path = match task.named(directory, target, true) {
+    let path = match task.named_to_change(directory, target, true) {
         Named::Answered(answer) => return answer,
         Named::Foreign(foreign) => {
             let within = |top: &[u8]| {
