@@ -296,3 +296,34 @@ fn a_driver_whose_device_was_released_unbound_in_part_still_unregisters() {
     let never = "driver_detach never ends";
     assert!(told.iter().any(|splat| splat.ends_with(never)), "{told:#?}");
 }
+
+#[test]
+fn a_supplier_that_was_moved_below_its_consumer_is_told_by_the_next_link() {
+    let system = System::new();
+    let events = system.record();
+    let [root, consumer] = ["root", "consumer"].map(|n| root_device_register(&system, n).unwrap());
+    let supplier = platform_device_register(&system, "supplier", PlatformId::None).unwrap();
+    device_link_add(&consumer, &supplier, LinkFlags::AUTOREMOVE_SUPPLIER).unwrap();
+    device_move(&supplier, Some(&consumer)).unwrap();
+    assert_eq!(splats(&events), [""; 0]);
+    // The consumer is found below itself before the root is.
+    assert_eq!(
+        device_link_add(&consumer, &root, LinkFlags::default()),
+        None
+    );
+    // The target is the first that is looked at.
+    assert_eq!(
+        device_link_add(&supplier, &consumer, LinkFlags::default()),
+        None
+    );
+    assert_eq!(
+        splats(&events),
+        [
+            "consumer: BUG: what depends on it is looked for in a circle of parents and links, \
+             for ever"
+        ]
+    );
+    platform_device_unregister(&supplier);
+    root_device_unregister(&consumer);
+    root_device_unregister(&root);
+}

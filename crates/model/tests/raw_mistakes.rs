@@ -90,6 +90,70 @@ fn g34_a_second_unregister_is_told_and_underflows_no_count() {
 }
 
 #[test]
+fn a_driver_is_unregistered_once_even_if_it_was_refused_a_second_time() {
+    let system = System::new();
+    let events = system.record();
+    let (driver, other) = (
+        platform_driver(&system, "sensor"),
+        platform_driver(&system, "sensor"),
+    );
+    // There is no drv->p yet.
+    driver_unregister(&driver);
+    assert_eq!(splats(&events), [SplatKind::Warn]);
+    driver_register(&driver).unwrap();
+    driver_unregister(&driver);
+    driver_register(&other).unwrap();
+    assert_eq!(driver_register(&driver), Err(Errno::EBUSY));
+    assert_eq!(splats(&events), [SplatKind::Warn]);
+    // drv->p is the first registration's, which was freed.
+    driver_unregister(&driver);
+    assert_eq!(splats(&events), [SplatKind::Warn, SplatKind::UseAfterFree]);
+    driver_unregister(&other);
+    driver_register(&driver).unwrap();
+    driver_unregister(&driver);
+    assert_eq!(splats(&events).len(), 2);
+}
+
+#[test]
+fn a_driver_for_a_device_that_was_never_added_is_told() {
+    let system = System::new();
+    let events = system.record();
+    let driver = platform_driver(&system, "sensor");
+    driver_register(&driver).unwrap();
+    let device = platform_device_alloc(&system, "sensor", PlatformId::None).unwrap();
+    assert_eq!(device_driver_attach(&driver, &device), Err(Errno::ENODEV));
+    assert_eq!(device_attach(&device), Err(Errno::ENODEV));
+    assert_eq!(device_reprobe(&device), Err(Errno::ENODEV));
+    assert_eq!(splats(&events), [SplatKind::Bug; 3]);
+    // Once it was added and removed again, it is refused and no more.
+    platform_device_add(&device).unwrap();
+    get_device(&device);
+    platform_device_unregister(&device);
+    assert_eq!(device_driver_attach(&driver, &device), Err(Errno::ENODEV));
+    assert_eq!(device_attach(&device), Ok(0));
+    assert_eq!(splats(&events), [SplatKind::Bug; 3]);
+    put_device(&device);
+    driver_unregister(&driver);
+}
+
+#[test]
+fn a_driver_that_is_not_registered_binds_nothing_and_is_told() {
+    let system = System::new();
+    let events = system.record();
+    let driver = platform_driver(&system, "sensor");
+    let device = platform_device_register(&system, "sensor", PlatformId::None).unwrap();
+    assert_eq!(device_driver_attach(&driver, &device), Err(Errno::ENODEV));
+    assert_eq!(splats(&events), [SplatKind::Bug]);
+    driver_register(&driver).unwrap();
+    assert_eq!(device.driver().as_ref(), Some(&driver));
+    driver_unregister(&driver);
+    assert_eq!(device_driver_attach(&driver, &device), Err(Errno::ENODEV));
+    assert_eq!(splats(&events), [SplatKind::Bug, SplatKind::UseAfterFree]);
+    assert!(device.driver().is_none());
+    platform_device_unregister(&device);
+}
+
+#[test]
 fn a_driver_unregistered_after_its_system_ended_has_no_devices_left() {
     let system = System::new();
     let driver = platform_driver(&system, "sensor");

@@ -10,7 +10,7 @@ use super::deferred::{
 };
 use super::device::{Device, device_lock};
 use super::devres::devres_release_all;
-use super::driver::Driver;
+use super::driver::{Driver, Private};
 use super::link_states::{
     WouldHang, device_links_busy, device_links_check_suppliers, device_links_driver_bound,
     device_links_driver_cleanup, device_links_force_bind, device_links_no_driver,
@@ -158,6 +158,17 @@ fn probe_once(device: &Device, driver: &Driver) -> core::result::Result<(), NotB
     // driver_sysfs_add: its link needs the device's directory, which went with a
     // parent's that was removed first.
     bus.notify(BusNotify::BindDriver, device);
+    let private = match driver.private() {
+        Private::There => None,
+        Private::Null => Some((SplatKind::Bug, "was never registered")),
+        Private::Freed => Some((SplatKind::UseAfterFree, "is unregistered")),
+    };
+    if let Some((kind, what)) = private {
+        let text = format!("driver '{}', which {what}, is tried", driver.name());
+        device.core().splat(kind, Some(device.device_ref()), text);
+        not_bound(device, bus);
+        return Err(NotBound::Refused(Errno::ENODEV));
+    }
     if !device.has_directory() {
         device
             .core()
@@ -210,6 +221,7 @@ fn driver_probe_device(device: &Device, driver: &Driver) -> core::result::Result
 #[track_caller]
 fn probe_now(device: &Device, driver: &Driver) -> core::result::Result<(), NotBound> {
     let _under_way = deferred::probing(device.core());
+    has_private(device).map_err(NotBound::Refused)?;
     {
         let mut state = device.state();
         if state.dead || !state.in_sysfs {
@@ -227,14 +239,35 @@ fn probe_now(device: &Device, driver: &Driver) -> core::result::Result<(), NotBo
     really_probe(device, driver)
 }
 
+/// Errors with a splat unless there is a `dev->p`: `device_add` makes it, and takes it back when it fails.
+#[track_caller]
+fn has_private(device: &Device) -> Result {
+    let state = device.state();
+    if state.in_sysfs || state.dead {
+        return Ok(());
+    }
+    drop(state);
+    device.core().splat(
+        SplatKind::Bug,
+        Some(device.device_ref()),
+        "a driver is looked for, or tried, on a device that was never added",
+    );
+    Err(Errno::ENODEV)
+}
+
 /// Finds a driver for the device and binds it (`device_attach`). Gives 1 if it
 /// is bound now, 0 if no driver would have it.
 ///
 /// `EBUSY` if the device has managed resources though no driver is bound;
 /// `EPROBE_DEFER` if a supplier it is linked to is not bound, or the bus cannot tell
 /// yet. A probe that says so lets the next driver try.
+///
+/// On a device that was never added, or not successfully, a kernel follows a null
+/// pointer; here it is a splat and `ENODEV`.
+#[track_caller]
 pub fn device_attach(device: &Device) -> Result<i32> {
     let _lock = device_lock(device);
+    has_private(device)?;
     let (dead, driver, bound, bus) = {
         let state = device.state();
         (
@@ -308,7 +341,9 @@ pub fn driver_attach(driver: &Driver) -> Result {
 /// (`device_driver_attach`).
 ///
 /// A probe's error comes back; `EPROBE_DEFER` becomes `EAGAIN`. `EBUSY` if a
-/// driver is bound, `ENODEV` if the device is gone.
+/// driver is bound, `ENODEV` if the device is gone. On a device that was never added
+/// as [`device_attach`].
+#[track_caller]
 pub fn device_driver_attach(driver: &Driver, device: &Device) -> Result {
     let _lock = device_lock(device);
     match probe_now(device, driver).map_err(|not| not.errno()) {

@@ -14,6 +14,7 @@ use lastfd_sync::{Arc, Mutex, WaitQueue, wait_event};
 use smallvec::SmallVec;
 
 use super::bus;
+use super::dependence::device_pm_move_to_tail;
 use super::device::Device;
 use crate::event::SplatKind;
 use crate::ledger::Holder;
@@ -162,6 +163,7 @@ fn deferred_probe_work(core: &Core) {
             break;
         };
         device.tell_taken(count, Holder::Call, Location::caller());
+        device_pm_move_to_tail(&device);
         bus::bus_probe_device(&device);
         device.put_for(Holder::Call);
     }

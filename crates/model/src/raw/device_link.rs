@@ -8,12 +8,13 @@
 use core::fmt;
 use core::ops::BitOr;
 use core::sync::atomic::Ordering;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use lastfd_sync::{Arc, Mutex};
 
 use super::class::{Class, ClassSpec, class_register};
 use super::core::{device_register, device_unregister};
+use super::dependence::{Dependent, device_is_dependent, tell_endless};
 use super::device::{
     Device, DeviceSpec, dev_get_platdata, dev_set_platdata, device_initialize,
     device_is_registered, put_device,
@@ -91,7 +92,7 @@ impl LinkFlags {
     }
 
     /// device_link_flag_is_sync_state_only.
-    fn is_sync_state_only(self) -> bool {
+    pub(super) fn is_sync_state_only(self) -> bool {
         let markers = LinkFlags::INFERRED | LinkFlags::CYCLE | LinkFlags::MANAGED;
         self.without(markers) == LinkFlags::SYNC_STATE_ONLY
     }
@@ -362,45 +363,15 @@ impl DeviceLinks {
     }
 }
 
-fn is_ancestor(of: &Device, candidate: &Device) -> bool {
-    let mut above = of.parent();
-    while let Some(device) = above {
-        if device == *candidate {
-            return true;
-        }
-        above = device.parent();
-    }
-    false
-}
-
-/// device_is_dependent: whether the target is the device, below it, or depends on
-/// it or on something below it.
-fn device_is_dependent(device: &Device, target: &Device) -> bool {
-    let links = &device.core().links;
-    let mut seen = BTreeSet::new();
-    let mut left = vec![device.clone()];
-    while let Some(device) = left.pop() {
-        if !seen.insert(device.id()) {
-            continue;
-        }
-        if device == *target || is_ancestor(target, &device) {
-            return true;
-        }
-        left.extend(device.inner().children.devices());
-        let consumers = links.to_consumers(&device);
-        let gating = consumers.iter().filter(|l| !l.flags().is_sync_state_only());
-        left.extend(gating.map(|link| link.0.consumer.clone()));
-    }
-    false
-}
-
 /// Links the consumer to the supplier it depends on (`device_link_add`). A link
 /// that is not stateless is managed: the consumer is not probed before the supplier
 /// is bound, and is unbound before it. A second link between the two is the first,
 /// which then stays for as long as the longer-lived of the two would.
 ///
 /// None for flags that do not go together, a device linked to itself, a supplier
-/// that is not registered or depends on the consumer, and without memory.
+/// that is not registered or depends on the consumer, and without memory. It is a
+/// splat where a kernel looks round a circle for ever: a supplier was moved below its
+/// consumer.
 ///
 /// ```
 /// use lastfd_model::{System, raw::*};
@@ -433,13 +404,22 @@ pub fn device_link_add(
         flags.with(LinkFlags::MANAGED)
     };
     let core = supplier.core();
-    let _lock = lock_links(core);
+    let lock = lock_links(core);
     let only_sync_state = flags.has(LinkFlags::SYNC_STATE_ONLY);
     // device_pm_initialized.
-    if !device_is_registered(supplier)
-        || (!only_sync_state && device_is_dependent(consumer, supplier))
-    {
+    if !device_is_registered(supplier) {
         return None;
+    }
+    if !only_sync_state {
+        match device_is_dependent(consumer, supplier) {
+            Dependent::No => {}
+            Dependent::Yes => return None,
+            Dependent::Endless => {
+                drop(lock);
+                tell_endless(consumer);
+                return None;
+            }
+        }
     }
     let presence = consumer.driver_presence();
     if only_sync_state && !matches!(presence, DriverPresence::NoDriver | DriverPresence::Probing) {

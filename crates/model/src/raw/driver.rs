@@ -6,7 +6,7 @@ use core::fmt;
 use core::sync::atomic::Ordering;
 use std::collections::BTreeMap;
 
-use lastfd_sync::atomic::{AtomicBool, AtomicU64};
+use lastfd_sync::atomic::{AtomicBool, AtomicU8, AtomicU64};
 use lastfd_sync::{Arc, Mutex};
 
 use super::bus::Bus;
@@ -37,6 +37,8 @@ struct DriverInner {
     devices: Mutex<BTreeMap<u64, Device>>,
     /// The key on the bus's list; 0 while it is not registered.
     on_bus: AtomicU64,
+    /// p, as a [`Private`].
+    private: AtomicU8,
     suppress_bind_attrs: AtomicBool,
     attributes: Mutex<AttributeDirectory>,
 }
@@ -57,6 +59,15 @@ impl PartialEq for Driver {
 
 impl Eq for Driver {}
 
+/// A driver's `drv->p`: `driver_register` makes it, `driver_unregister` frees it, and
+/// nothing clears it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Private {
+    Null,
+    There,
+    Freed,
+}
+
 impl fmt::Debug for Driver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Driver").field(&self.0.name).finish()
@@ -72,6 +83,7 @@ impl Driver {
             callbacks: Mutex::new(Callbacks::default()),
             devices: Mutex::new(BTreeMap::new()),
             on_bus: AtomicU64::new(0),
+            private: AtomicU8::new(Private::Null as u8),
             suppress_bind_attrs: AtomicBool::new(false),
             attributes: Mutex::default(),
         }))
@@ -154,6 +166,18 @@ impl Driver {
         &self.0.attributes
     }
 
+    pub(crate) fn private(&self) -> Private {
+        match self.0.private.load(Ordering::Acquire) {
+            n if n == Private::There as u8 => Private::There,
+            n if n == Private::Freed as u8 => Private::Freed,
+            _ => Private::Null,
+        }
+    }
+
+    fn set_private(&self, private: Private) {
+        self.0.private.store(private as u8, Ordering::Release);
+    }
+
     pub(crate) fn list(&self) -> &Mutex<BTreeMap<u64, Device>> {
         &self.0.devices
     }
@@ -190,6 +214,7 @@ pub fn driver_register(driver: &Driver) -> Result {
     let key = core.unique();
     bus.driver_list().lock().insert(key, driver.clone());
     driver.0.on_bus.store(key, Ordering::Release);
+    driver.set_private(Private::There);
     if bus.autoprobe() {
         dd::driver_attach(driver)?;
     }
@@ -200,18 +225,26 @@ pub fn driver_register(driver: &Driver) -> Result {
 
 /// Unregisters a driver and unbinds its devices, last bound first
 /// (`driver_unregister`, `driver_detach`).
+///
+/// Of a driver that is not registered it is a splat and nothing is done: a warning
+/// where the kernel finds no `drv->p`, and worse where it finds the one it freed when
+/// the driver was unregistered before, which nothing clears.
 pub fn driver_unregister(driver: &Driver) {
     let bus = &driver.0.bus;
     let key = driver.0.on_bus.swap(0, Ordering::AcqRel);
     if key == 0 {
-        bus.core().splat(
-            SplatKind::Warn,
-            None,
-            format!(
-                "unexpected driver unregister: '{}' is not registered",
-                driver.0.name
+        let name = &driver.0.name;
+        let (kind, text) = match driver.private() {
+            Private::Null => (
+                SplatKind::Warn,
+                format!("unexpected driver unregister: '{name}' is not registered"),
             ),
-        );
+            Private::There | Private::Freed => (
+                SplatKind::UseAfterFree,
+                format!("driver_unregister of '{name}', which is unregistered already"),
+            ),
+        };
+        bus.core().splat(kind, None, text);
         return;
     }
     remove_files(driver);
@@ -220,4 +253,5 @@ pub fn driver_unregister(driver: &Driver) {
     dd::driver_detach(driver);
     let (core, path) = (bus.core(), driver.sysfs_path());
     kobject_event(core, &path, "drivers", UeventAction::Remove);
+    driver.set_private(Private::Freed);
 }

@@ -15,6 +15,7 @@ mod dd;
 mod debugfs;
 mod deferred;
 mod delayed_release;
+mod dependence;
 mod device;
 mod device_link;
 mod devres;

@@ -40,7 +40,7 @@ pub(crate) static G34: Rule = Rule {
 const ENDED_TWICE: [&str; 3] = [
     "device_del on a device that is removed already",
     "misc_deregister of what is not registered",
-    "unexpected driver unregister",
+    "driver_unregister of ",
 ];
 
 /// A kernel would have printed a stack trace.
@@ -79,7 +79,7 @@ pub(super) fn splat(
                 None => over_put(shadow, device, event, findings),
             }
         }
-        SplatKind::Warn | SplatKind::Bug if ended_twice(text) => {
+        SplatKind::Warn | SplatKind::Bug | SplatKind::UseAfterFree if ended_twice(text) => {
             if let Some(finding) = findings.about(8, about) {
                 finding.explains.push(event.seq);
                 return;
