@@ -463,14 +463,20 @@ impl Maker {
             .map(|d| d.name.clone())
             .collect();
         let driver = self.dice.pick(&drivers).cloned();
+        // The bodies of a driver with a name of its own are for one device only.
+        let only = |name: &String| {
+            let mut named = self.drivers.iter().filter(|d| d.name == *name);
+            named.any(|d| d.only.is_some())
+        };
+        let any = driver.clone().filter(|name| !only(name));
         if !platform && !on_bus {
             return;
         }
-        let call = match (self.dice.below(10), driver) {
-            (0..5, _) => format!("device_release_driver {name}"),
-            (5..7, _) => format!("device_attach {name}"),
-            (7, Some(driver)) => format!("driver_attach {driver}"),
-            (8, Some(driver)) => format!("device_driver_attach {driver} {name}"),
+        let call = match (self.dice.below(10), driver, any) {
+            (0..5, ..) => format!("device_release_driver {name}"),
+            (5..7, ..) => format!("device_attach {name}"),
+            (7, Some(driver), _) => format!("driver_attach {driver}"),
+            (8, _, Some(driver)) => format!("device_driver_attach {driver} {name}"),
             _ => format!("device_reprobe {name}"),
         };
         self.call(&call);

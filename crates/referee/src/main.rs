@@ -174,7 +174,7 @@ fn two_kernels(
     for number in 0..arguments.fuzz.unwrap_or(0) {
         let (_, scenario) = fuzz::made_up(arguments.seed, number);
         let scenario = scenario.map_err(Failure::MadeUp)?;
-        if !fuzz::would_crash(&scenario.run(first.rules())) {
+        if !fuzz::would_crash(&scenario.run_like_a_kernel(first.rules()).0) {
             made_up.push(scenario);
         }
     }
@@ -230,13 +230,12 @@ fn made_up(judge: &mut Judge, seed: u64, count: u64) -> Result<bool, Failure> {
     let seconds = began.elapsed().as_secs_f64();
     println!(
         "{}, seed {seed}: {count} scenarios, {} run on both sides, {} differ; \
-         {} would crash a kernel, {} use what is gone, {} not run; \
+         {} would crash a kernel, {} not run; \
          {} boots, {seconds:.1} s, {:.0} a second",
         judge.rules(),
         tally.judged(),
         tally.differ,
         tally.would_crash,
-        tally.late,
         tally.refused,
         judge.boots(),
         count as f64 / seconds.max(0.001),
@@ -268,7 +267,7 @@ fn show(judge: &mut Judge, seed: u64, number: u64) -> Result<(), Failure> {
 fn speed(judge: &mut Judge, seed: u64, count: u64) -> Result<(), Failure> {
     let scenarios: Vec<Scenario> = (0..count)
         .filter_map(|number| fuzz::made_up(seed, number).1.ok())
-        .filter(|scenario| !fuzz::would_crash(&scenario.run(judge.rules())))
+        .filter(|scenario| !fuzz::would_crash(&scenario.run_like_a_kernel(judge.rules()).0))
         .collect();
     let watch = Stopwatch::start();
     for scenario in &scenarios {

@@ -49,6 +49,22 @@ impl Scenario {
         rules: Rules,
         watchers: &[Arc<dyn Listener>],
     ) -> (Trace, BTreeSet<Op>) {
+        self.run_as(rules, watchers, Released::Kept)
+    }
+
+    /// Runs the scenario as `oracle/kernel`'s module does: a statement about a device
+    /// that is released is skipped, where a kernel's device is no more. Tells which
+    /// statements ran.
+    pub fn run_like_a_kernel(&self, rules: Rules) -> (Trace, BTreeSet<Op>) {
+        self.run_as(rules, &[], Released::Skipped)
+    }
+
+    fn run_as(
+        &self,
+        rules: Rules,
+        watchers: &[Arc<dyn Listener>],
+        released: Released,
+    ) -> (Trace, BTreeSet<Op>) {
         let system = System::builder()
             .rules(rules)
             .clock(Clock::simulated())
@@ -64,6 +80,7 @@ impl Scenario {
         let run = Arc::new(Run {
             scenario: self.clone(),
             system,
+            released,
             recorder,
             values: Mutex::new(BTreeMap::new()),
             counts: Mutex::new(BTreeMap::new()),
@@ -92,10 +109,20 @@ impl Scenario {
     }
 }
 
+/// What becomes of a statement about a device that is released.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Released {
+    /// It runs: late uses are told.
+    Kept,
+    /// It is skipped.
+    Skipped,
+}
+
 /// One run of one scenario. Callbacks hold it weakly.
 pub(crate) struct Run {
     pub(crate) scenario: Scenario,
     pub(crate) system: System,
+    released: Released,
     pub(crate) recorder: Arc<Recorder>,
     values: Mutex<BTreeMap<NameId, Value>>,
     /// How often each body ran.
@@ -273,6 +300,19 @@ impl Run {
     ) -> std::result::Result<T, Absent> {
         let mut values = self.values.lock();
         values.get_mut(&id).and_then(look).ok_or(Absent(id))
+    }
+
+    /// The same for what must not be a device that is no more, where that counts.
+    pub(crate) fn with_live<T>(
+        &self,
+        id: NameId,
+        look: impl FnOnce(&mut Value) -> Option<T>,
+    ) -> std::result::Result<T, Absent> {
+        let skips = self.released == Released::Skipped;
+        self.with(id, |value| match skips && value.is_released() {
+            true => None,
+            false => look(value),
+        })
     }
 
     /// Whether a name other than this stands for the link, too.

@@ -35,7 +35,7 @@ impl Call<'_> {
     }
 
     fn adapter_call(&self) -> Got<Outcome> {
-        let adapter = self.run.with(self.name(0), |value| match value {
+        let adapter = self.run.with_live(self.name(0), |value| match value {
             Value::Cec(adapter) => Some(adapter.clone()),
             _ => None,
         })?;

@@ -352,6 +352,11 @@ impl Value {
         }
     }
 
+    /// Whether it is a device that is no more.
+    pub(crate) fn is_released(&self) -> bool {
+        self.device().is_some_and(|device| device.is_released())
+    }
+
     pub(crate) fn bus(&self) -> Option<Bus> {
         match self {
             Value::Bus(bus, _) => Some(bus.clone()),

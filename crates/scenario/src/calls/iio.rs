@@ -69,7 +69,7 @@ impl Call<'_> {
     }
 
     fn iio_named(&self, id: NameId) -> Got<IioDev> {
-        self.run.with(id, |value| match value {
+        self.run.with_live(id, |value| match value {
             Value::Iio(iio) => Some(iio.clone()),
             _ => None,
         })
@@ -130,7 +130,11 @@ impl Call<'_> {
 
     /// `info`: as the module's r_refs.
     pub(super) fn print_info(&self) -> Got<()> {
-        let iio = self.iio(0)?;
+        // Of one that is gone it prints nothing, and is not skipped.
+        let iio = self.run.with(self.name(0), |value| match value {
+            Value::Iio(iio) => Some(iio.clone()),
+            _ => None,
+        })?;
         if !iio.dev().is_released() {
             let info = set_or_null(iio.has_info());
             self.run.recorder.line(format!("info={info}"));

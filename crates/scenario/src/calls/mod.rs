@@ -231,7 +231,7 @@ impl<'a> Call<'a> {
 
     fn device_arg(&self, arg: &Arg) -> Got<Device> {
         match (arg, self.frame.me) {
-            (Arg::Name(id), _) => self.run.with(*id, |value| value.device()),
+            (Arg::Name(id), _) => self.run.with_live(*id, |value| value.device()),
             (_, Some(device)) => Ok(device.clone()),
             _ => Err(Absent(NameId(0))),
         }
