@@ -135,13 +135,29 @@ fn version_in(makefile: &str) -> Option<String> {
     all_numbers.then(|| numbers.join("."))
 }
 
+/// What stands before an option that kernels of another age have in the place of the
+/// one before it.
+const OR: &str = "# or ";
+
+/// A configuration to begin with: all that `wanted` names. What a tree does not know
+/// goes.
+pub(crate) fn asked_of_kconfig(wanted: &str) -> String {
+    wanted.replace(OR, "")
+}
+
 /// Options of `wanted` that a configuration lacks.
 pub(crate) fn missing_options(wanted: &str, config: &str) -> Vec<String> {
     let has: Vec<&str> = config.lines().map(str::trim).collect();
-    let options = wanted.lines().map(str::trim);
-    let options = options.filter(|l| !l.is_empty() && !l.starts_with('#'));
-    let missing = options.filter(|option| !has.contains(option));
-    missing.map(str::to_owned).collect()
+    let mut groups: Vec<Vec<&str>> = Vec::new();
+    for line in wanted.lines().map(str::trim) {
+        match (line.strip_prefix(OR), groups.last_mut()) {
+            (Some(option), Some(group)) => group.push(option),
+            _ if line.is_empty() || line.starts_with('#') => {}
+            _ => groups.push(vec![line]),
+        }
+    }
+    groups.retain(|group| !group.iter().any(|option| has.contains(option)));
+    groups.iter().map(|group| group.join(" or ")).collect()
 }
 
 /// Where kernels are built and kept.
@@ -215,6 +231,19 @@ mod tests {
         assert_eq!(
             missing_options(wanted, "# CONFIG_A is not set\nCONFIG_B=5\n"),
             ["CONFIG_A=y"]
+        );
+        let wanted = "CONFIG_NEW=y\n# or CONFIG_OLD=y\nCONFIG_B=5\n";
+        for age in ["CONFIG_NEW=y\n", "CONFIG_OLD=y\n"] {
+            let config = format!("{age}CONFIG_B=5\n");
+            assert_eq!(missing_options(wanted, &config), [""; 0]);
+        }
+        assert_eq!(
+            missing_options(wanted, "CONFIG_B=5\n"),
+            ["CONFIG_NEW=y or CONFIG_OLD=y"]
+        );
+        assert_eq!(
+            asked_of_kconfig(wanted),
+            "CONFIG_NEW=y\nCONFIG_OLD=y\nCONFIG_B=5\n"
         );
     }
 

@@ -246,7 +246,9 @@ static struct lf_out op_##name(struct lf_call *c)			\
 #define DONE(call) ({ call; lf_done(); })
 DRMM_CALL(drmm_add_action, lf_rc(drmm_add_action(drm, function, data)))
 DRMM_CALL(drmm_add_action_or_reset, lf_rc(drmm_add_action_or_reset(drm, function, data)))
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 9, 0)
 DRMM_CALL(drmm_release_action, DONE(drmm_release_action(drm, function, data)))
+#endif
 
 static struct lf_out op_drmm_kzalloc(struct lf_call *c)
 {
@@ -386,7 +388,9 @@ const struct lf_op lf_drm_ops[] = {
 	{ "drm_dev_enter", op_drm_dev_enter }, { "drm_primary_kdev", op_drm_primary_kdev },
 	{ "drmm_add_action", op_drmm_add_action },
 	{ "drmm_add_action_or_reset", op_drmm_add_action_or_reset },
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 9, 0)
 	{ "drmm_release_action", op_drmm_release_action },
+#endif
 	{ "drmm_kzalloc", op_drmm_kzalloc },
 	{ "drm_dev_register", op_drm_dev_register },
 	{ "drm_dev_unregister", op_drm_dev_unregister },
