@@ -17,6 +17,7 @@ mod checks;
 mod counts;
 mod evidence;
 mod fuzz;
+mod kernel_cases;
 mod kernel_tree;
 mod kunit;
 mod oracle;

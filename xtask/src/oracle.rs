@@ -13,6 +13,7 @@ use xshell::cmd;
 
 use crate::checkout::{Checkout, on_path};
 use crate::evidence;
+use crate::kernel_cases;
 use crate::kernel_tree::{self, Can};
 use crate::plan::{Done, Job, Stage};
 use crate::step::{Interrupted, Step};
@@ -42,6 +43,9 @@ pub(crate) struct Ask {
     /// Print the kernel's traces and compare nothing.
     #[arg(long, conflicts_with_all = ["fuzz", "against"])]
     print: bool,
+    /// Build the scenarios into the kernel as KUnit cases in C, and run those.
+    #[arg(long, requires = "scenarios", conflicts_with_all = ["against", "print"])]
+    kunit_c: bool,
 }
 
 /// One after the other: none of them means anything without the one before.
@@ -228,12 +232,17 @@ fn build(job: &mut Job<'_>, place: &Place) -> Result<()> {
     );
     let drivers = source.join("drivers");
     job.run(Step::new(cmd!(sh, "cp -a {module} {drivers}")))?;
+    let cases = match checkout.oracle.kunit_c {
+        true => scenarios(checkout, &checkout.oracle.scenarios)?,
+        false => Vec::new(),
+    };
+    kernel_cases::write(job, &drivers.join("lastfd"), &cases)?;
 
     let wanted = fs::read_to_string(checkout.root.join("oracle/kernel/config"))?;
     fs::create_dir_all(out)?;
     let (config, asked) = (out.join(".config"), out.join("config.asked"));
     if fs::read_to_string(&asked).ok().as_deref() != Some(&wanted) || !config.is_file() {
-        fs::write(&config, &wanted)?;
+        fs::write(&config, kernel_tree::asked_of_kconfig(&wanted))?;
         job.run(Step::new(cmd!(
             sh,
             "make -s -C {source} ARCH=um O={out} olddefconfig"
@@ -274,6 +283,7 @@ fn compare(job: &mut Job<'_>) -> Result<Done> {
     let ask = job.checkout.oracle.clone();
     let done = asked(job, &ask);
     let told = match (&ask.tree, ask.fuzz, ask.print) {
+        _ if ask.kunit_c => Some("oracle-kunit-c".to_owned()),
         (None, Some(_), _) => Some(format!("oracle-fuzz-{}", ask.seed)),
         (None, None, false) if ask.scenarios.is_empty() => Some("oracle".to_owned()),
         _ => None,
@@ -288,6 +298,10 @@ fn compare(job: &mut Job<'_>) -> Result<Done> {
 
 fn asked(job: &mut Job<'_>, ask: &Ask) -> Result<Done> {
     let checkout = job.checkout;
+    if ask.kunit_c {
+        let place = places(ask)?.remove(0);
+        return kernel_cases::run(job, &place.source, &place.out, ask.scenarios.len());
+    }
     let mut arguments: Vec<String> = Vec::new();
     let mut rules = ask.rules.clone();
     for (place, option) in places(ask)?.iter().zip(["--kernel", "--against"]) {

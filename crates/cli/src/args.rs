@@ -136,7 +136,8 @@ With several, a line `== NAME` stands before each trace.
 
 Examples:
   lastfd replay l3
-  lastfd replay --rules linux-pre-6.6 my.scenario";
+  lastfd replay --rules linux-pre-6.6 my.scenario
+  lastfd replay --emit kunit-c b1 > b1_test.c       a test for a kernel's own tree";
 
 /// Linux devices that are plugged in, held open, and pulled out, in user space
 #[derive(Debug, Parser)]
@@ -462,9 +463,20 @@ pub(crate) struct ReplayArgs {
     #[arg(long, value_name = "RULES", default_value_t, value_parser = parse_rules)]
     pub(crate) rules: Rules,
 
+    /// Instead of the trace, print the scenario as this
+    #[arg(long, value_name = "LANGUAGE")]
+    pub(crate) emit: Option<Emit>,
+
     /// Files, or names under oracle/scenarios
     #[arg(value_name = "SCENARIO", required = true)]
     pub(crate) scenarios: Vec<PathBuf>,
+}
+
+/// What `lastfd replay --emit` makes of a scenario.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Emit {
+    /// A KUnit case in C that expects what lastfd does
+    KunitC,
 }
 
 fn parse_schedules(text: &str) -> Result<usize, String> {

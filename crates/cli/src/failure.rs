@@ -49,6 +49,13 @@ pub(crate) enum Failure {
     ReadScenario { path: PathBuf, source: io::Error },
     #[error(transparent)]
     Scenario(#[from] lastfd::scenario::ParseError),
+    #[error("give one scenario: a C case is a file of its own")]
+    EmitOne,
+    #[error("failed to emit the scenario '{name}' as a C case: {source}")]
+    Emit {
+        name: String,
+        source: lastfd::scenario::NoCase,
+    },
     #[error("there is no case '{0}'; `lastfd kunit --list` names them, SUITE or SUITE.CASE")]
     NoCase(String),
     #[error(
@@ -93,6 +100,8 @@ impl Failure {
             | Failure::NotOfKind { .. }
             | Failure::Report(_)
             | Failure::NoScenario(_)
+            | Failure::EmitOne
+            | Failure::Emit { .. }
             | Failure::NoCase(_)
             | Failure::Within(_)
             | Failure::NoExploration { .. }

@@ -5,15 +5,19 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use lastfd::model::Rules;
 use lastfd::scenario::{self, Scenario};
 
-use crate::args::ReplayArgs;
+use crate::args::{Emit, ReplayArgs};
 use crate::failure::Failure;
 
 pub(crate) fn replay(args: ReplayArgs) -> Result<ExitCode, Failure> {
     let mut scenarios = Vec::new();
     for name in &args.scenarios {
         scenarios.push(load(name)?);
+    }
+    if args.emit == Some(Emit::KunitC) {
+        return emit(&scenarios, args.rules);
     }
     let mut out = anstream::stdout().lock();
     for scenario in &scenarios {
@@ -27,6 +31,20 @@ pub(crate) fn replay(args: ReplayArgs) -> Result<ExitCode, Failure> {
             break;
         }
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Each is a file of its own, so there may be only one.
+fn emit(scenarios: &[Scenario], rules: Rules) -> Result<ExitCode, Failure> {
+    let [scenario] = scenarios else {
+        return Err(Failure::EmitOne);
+    };
+    let case = scenario.kunit_c(rules).map_err(|source| Failure::Emit {
+        name: scenario.name().to_owned(),
+        source,
+    })?;
+    // Nobody reads on, as with `| head`.
+    let _ = anstream::stdout().lock().write_all(case.as_bytes());
     Ok(ExitCode::SUCCESS)
 }
 
