@@ -245,7 +245,7 @@ impl Emitter<'_> {
              {enter}{call}{leave}\treturn 0;\n}}\n"
         );
         let _ = match platform {
-            true => write!(callbacks, "PLATFORM_CALLBACKS({name})\n"),
+            true => writeln!(callbacks, "PLATFORM_CALLBACKS({name})"),
             false => Ok(()),
         };
         self.callbacks.push(callbacks);
