@@ -6,6 +6,7 @@ use anyhow::Result;
 use xshell::cmd;
 
 use crate::checkout::Checkout;
+use crate::kernel_tree;
 use crate::plan::{Done, Job};
 
 /// The folder, from the root.
@@ -78,8 +79,10 @@ fn is_build_line(line: &str) -> bool {
         "Updating",
         "Blocking",
     ];
-    let first = line.split_whitespace().next();
-    line.starts_with("  ") && first.is_some_and(|first| verbs.contains(&first))
+    let first = line.split_whitespace().next().unwrap_or_default();
+    // A kernel's: `  HOSTCC  scripts/dtc/dtc.o`, `make[1]: Entering directory ...`.
+    let kbuild = first.len() > 1 && first.chars().all(|c| c.is_ascii_uppercase());
+    line.starts_with("  ") && (verbs.contains(&first) || kbuild) || line.starts_with("make[")
 }
 
 /// Paths are those of whoever ran it: name them from the root.
@@ -90,6 +93,10 @@ fn without_places(checkout: &Checkout, text: &str) -> String {
         .replace(&target, "target")
         .replace(&format!("{root}/"), "")
         .replace(&root, ".");
+    let text = match kernel_tree::cache() {
+        Ok(cache) => text.replace(&cache.display().to_string(), "CACHE"),
+        Err(_) => text,
+    };
     match std::env::var("HOME") {
         Ok(home) if home.len() > 1 => text.replace(&home, "~"),
         _ => text,
@@ -105,6 +112,8 @@ mod tests {
         assert!(is_build_line(
             "   Compiling lastfd-sync v0.1.0 (crates/sync)"
         ));
+        assert!(is_build_line("  HOSTCC  scripts/dtc/dtc.o"));
+        assert!(is_build_line("make[1]: Entering directory '/a'"));
         assert!(!is_build_line("     Running tests/loom_gate.rs"));
         assert!(!is_build_line("Compiling is what this line is about"));
     }
