@@ -493,6 +493,16 @@ impl V4l2Event {
         prefix(&self.data)
     }
 
+    /// The union as the number of the frame that begins: its first word.
+    pub fn frame_sequence(&self) -> u32 {
+        prefix(&self.data)
+    }
+
+    /// Sets the union to the number of the frame that begins.
+    pub fn set_frame_sequence(&mut self, sequence: u32) {
+        set_prefix(&mut self.data, &sequence);
+    }
+
     /// Sets the union to what changed of a source.
     pub fn set_src_changes(&mut self, changes: u32) {
         set_prefix(&mut self.data, &changes);

@@ -63,7 +63,7 @@ A program sees the devices in /dev and /sys, whatever it is written in, and ever
 does; nothing of it reaches this machine's own. Needs Linux 5.14.
 
 Without a program, a built-in client opens every node, uses it, holds it through the removal
-and closes it; each device is unplugged on the first read if no removal is given. The log goes
+and closes it; each device is unplugged on the first read if nothing is to be done to any. The log goes
 to standard output then, and to standard error with a program, whose output is its own.
 
 Exit status: the program's, or 128 and its signal's number; 70 if a driver broke a lifetime

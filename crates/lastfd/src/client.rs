@@ -36,7 +36,7 @@ const PACE: Duration = Duration::from_millis(5);
 
 impl Bench {
     /// Runs the built-in client over everything that is plugged in, until it has closed
-    /// all it opened. If no removal is planned at all, each device is unplugged after the
+    /// all it opened. If nothing is planned at all, each device is unplugged after the
     /// client's first use of it: a read of samples, a picture taken, an ioctl; where there
     /// is none of these, a look at an attribute, or when it was opened.
     ///

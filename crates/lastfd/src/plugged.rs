@@ -176,27 +176,35 @@ impl Plugged {
     #[cfg(feature = "devices")]
     #[track_caller]
     pub fn fault(&self, fault: &Fault) -> Result<(), FaultError> {
-        self.fault_because(fault, "on request")
+        const CAUSE: &str = "on request";
+        self.carry_out(fault, CAUSE)?;
+        self.tell(fault, CAUSE, None);
+        Ok(())
+    }
+
+    /// Does something to it that was planned. Nobody has the error but the events.
+    #[cfg(feature = "devices")]
+    #[track_caller]
+    pub(crate) fn fault_as_planned(&self, fault: &Fault, cause: &str) {
+        let done = self.carry_out(fault, cause);
+        self.tell(fault, cause, done.err());
     }
 
     #[cfg(feature = "devices")]
-    #[track_caller]
-    pub(crate) fn fault_because(&self, fault: &Fault, cause: &str) -> Result<(), FaultError> {
-        let done = self.carry_out(fault, cause);
+    fn tell(&self, fault: &Fault, cause: &str, refused: Option<FaultError>) {
         // A removal tells of itself.
-        if done.is_err() || !matches!(fault, Fault::Unplug | Fault::Unbind) {
+        if refused.is_some() || !matches!(fault, Fault::Unplug | Fault::Unbind) {
             self.system().emit(|| {
                 RunEvent::Faulted {
                     name: Arc::clone(&self.inner.name),
                     device: self.inner.device.device_ref(),
                     fault: fault.to_string().into(),
                     cause: cause.into(),
-                    refused: done.as_ref().err().map(|error| error.to_string().into()),
+                    refused: refused.map(|error| error.to_string().into()),
                 }
                 .into()
             });
         }
-        done
     }
 
     #[cfg(feature = "devices")]
@@ -229,6 +237,9 @@ impl Plugged {
                 return Err(failed("it has no driver".to_owned()));
             }
             Fault::Unbind => self.remove(Manner::Unbind, cause),
+            Fault::Rebind if self.device().driver().is_some() => {
+                return Err(failed(Errno::EBUSY.to_string()));
+            }
             Fault::Rebind => self.rebind().map_err(|errno| failed(errno.to_string()))?,
             Fault::Disconnect => by_kind(self.disconnect())?,
             Fault::Fail(call) => {

@@ -39,20 +39,11 @@ pub(crate) enum Deed {
 }
 
 impl Deed {
-    fn is_removal(&self) -> bool {
-        match self {
-            Deed::Remove(_) => true,
-            #[cfg(feature = "devices")]
-            Deed::Fault(fault) => matches!(fault, Fault::Unplug | Fault::Unbind),
-        }
-    }
-
     fn carry_out(&self, target: &Plugged, cause: &str) {
         match self {
             Deed::Remove(manner) => target.remove(*manner, cause),
-            // What came of it is told by an event.
             #[cfg(feature = "devices")]
-            Deed::Fault(fault) => drop(target.fault_because(fault, cause)),
+            Deed::Fault(fault) => target.fault_as_planned(fault, cause),
         }
     }
 }
@@ -137,12 +128,11 @@ impl Schedule {
         }
     }
 
-    /// Whether a removal of this device is or was planned.
+    /// Whether anything is or was planned for this device.
     #[cfg(feature = "iio")]
     pub(crate) fn knows(&self, target: &Plugged) -> bool {
         let plans = self.shared.plans.lock();
-        let ours = |plan: &&Plan| plan.target.name() == target.name();
-        plans.iter().filter(ours).any(|plan| plan.deed.is_removal())
+        plans.iter().any(|plan| plan.target.name() == target.name())
     }
 
     /// Does what is due, forgets the rest, and says what that was.

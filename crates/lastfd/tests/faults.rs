@@ -212,3 +212,20 @@ fn a_fault_comes_at_its_event_and_one_that_never_does_is_told() {
     let wrong = |kind: &EventKind| matches!(kind, EventKind::Leak { .. });
     assert!(!report.events().iter().any(|event| wrong(&event.kind)));
 }
+
+#[test]
+fn what_could_not_be_done_at_its_event_is_no_clean_run() {
+    let (bench, adc) = bench("iio-adc");
+    let when: When = "open".parse().unwrap();
+    bench.fault_when(&adc, Fault::Rebind, when).unwrap();
+    drop(open(bench.system(), "/dev/iio:device0", OpenFlags::RDONLY).unwrap());
+    let done = |event: &lastfd::Event| event.kind.to_string().contains("rebind, on open");
+    bench.wait_for(done, Duration::from_secs(10)).unwrap();
+    let report = bench.finish();
+    let summary = report.verdict().summary();
+    assert_eq!(
+        summary,
+        "no rebind of iio-adc: failed to rebind iio-adc: EBUSY"
+    );
+    assert!(!report.verdict().is_clean());
+}

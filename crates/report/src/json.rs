@@ -29,6 +29,7 @@ pub(crate) fn report(report: &Report) -> String {
                 "manner": &*missed.what,
                 "when": &*missed.when,
                 "seen": missed.seen,
+                "refused": missed.refused.as_deref(),
             })
         })
         .collect();

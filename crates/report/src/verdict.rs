@@ -36,6 +36,8 @@ pub struct Missed {
     pub when: Arc<str>,
     /// How often the event was seen.
     pub seen: u32,
+    /// Why it was not done though its time or event came.
+    pub refused: Option<Arc<str>>,
 }
 
 impl Verdict {
@@ -68,6 +70,20 @@ impl Verdict {
                 what: Arc::clone(what),
                 when: Arc::clone(when),
                 seen: *seen,
+                refused: None,
+            }),
+            RunEvent::Faulted {
+                name,
+                fault,
+                cause,
+                refused: Some(why),
+                ..
+            } => Some(Missed {
+                name: Arc::clone(name),
+                what: Arc::clone(fault),
+                when: Arc::clone(cause),
+                seen: 0,
+                refused: Some(Arc::clone(why)),
             }),
             _ => None,
         });
@@ -99,10 +115,17 @@ impl Verdict {
             n => parts.push(format!("{n} findings")),
         }
         for missed in &self.missed {
-            parts.push(format!(
-                "no {} of {}: {} never came",
-                missed.what, missed.name, missed.when
-            ));
+            let Missed {
+                what,
+                name,
+                when,
+                refused,
+                ..
+            } = missed;
+            parts.push(match refused {
+                None => format!("no {what} of {name}: {when} never came"),
+                Some(why) => format!("no {what} of {name}: {why}"),
+            });
         }
         if parts.is_empty() {
             "clean".to_owned()
@@ -121,11 +144,20 @@ impl fmt::Display for Verdict {
             fmt::Display::fmt(removal, f)?;
         }
         for missed in &self.missed {
-            writeln!(
-                f,
-                "missed    {} of {} at {}: the event was seen {} times",
-                missed.what, missed.name, missed.when, missed.seen
-            )?;
+            let Missed {
+                what,
+                name,
+                when,
+                seen,
+                refused,
+            } = missed;
+            match refused {
+                None => writeln!(
+                    f,
+                    "missed    {what} of {name} at {when}: the event was seen {seen} times"
+                )?,
+                Some(why) => writeln!(f, "missed    {what} of {name}, {when}: {why}")?,
+            }
         }
         for finding in &self.findings {
             writeln!(f, "finding   {finding}")?;

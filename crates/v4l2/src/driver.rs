@@ -16,7 +16,7 @@ use lastfd_model::{Errno, Result};
 use lastfd_sync::{Arc, OnceLock};
 
 use crate::picture::{self, Picture, Pictures};
-use crate::raw::{self, CtrlOps, V4l2IoctlOps, Vb2Buffer, Vb2Ops, Vb2Queue, Vb2State};
+use crate::raw::{self, CtrlOps, V4l2Fh, V4l2IoctlOps, Vb2Buffer, Vb2Ops, Vb2Queue, Vb2State};
 use crate::video::{Shared, Video, WeakVideo};
 
 /// What a driver does. The value is the driver's own data.
@@ -310,7 +310,7 @@ impl<'a> Builder<'a> {
 /// Identity, pictures, and the one input.
 fn ioctl_ops(name: &str, pictures: &Arc<Pictures>) -> V4l2IoctlOps {
     let card = name.to_owned();
-    V4l2IoctlOps {
+    let ops = V4l2IoctlOps {
         vidioc_querycap: Some(Arc::new(move |call, cap| {
             let driver = call.vdev().dev_parent().and_then(|parent| parent.driver());
             let driver = driver.map(|driver| driver.name());
@@ -335,9 +335,22 @@ fn ioctl_ops(name: &str, pictures: &Arc<Pictures>) -> V4l2IoctlOps {
             _ => Err(Errno::EINVAL),
         })),
         ..picture::ioctl_ops(pictures)
+    };
+    V4l2IoctlOps {
+        vidioc_subscribe_event: Some(Arc::new(subscribe)),
+        ..ops.with_vb2().with_ctrl_events()
     }
-    .with_vb2()
-    .with_ctrl_events()
+}
+
+/// Frames that a program has not asked after: the newest are kept.
+const FRAME_SYNCS: usize = 4;
+
+/// Controls, and the beginning of frames.
+fn subscribe(fh: &V4l2Fh, sub: &V4l2EventSubscription) -> Result {
+    match sub.type_ {
+        V4L2_EVENT_FRAME_SYNC => raw::v4l2_event_subscribe(fh, sub, FRAME_SYNCS, None),
+        _ => raw::v4l2_ctrl_subscribe_event(fh, sub),
+    }
 }
 
 /// The queue's callbacks of a typed driver.

@@ -4,6 +4,7 @@ use core::fmt;
 use core::time::Duration;
 use std::collections::VecDeque;
 
+use lastfd_abi::v4l2::{V4L2_EVENT_FRAME_SYNC, V4l2Event};
 use lastfd_model::typed::{Device, Framework};
 use lastfd_model::{Result, System};
 use lastfd_sync::{Arc, Mutex, Weak};
@@ -84,6 +85,7 @@ impl Video {
     /// not wanted.
     pub fn next_frame(&self) -> Option<Frame> {
         let buffer = self.shared.waiting.lock().pop_front()?;
+        self.frame_begins();
         Some(Frame {
             buffer: Some(buffer),
             shared: Arc::clone(&self.shared),
@@ -112,8 +114,19 @@ impl Video {
 
     /// A frame was taken and found no buffer: its number is missing.
     pub fn lose_frame(&self) {
+        self.frame_begins();
         let mut sequence = self.shared.sequence.lock();
         *sequence = sequence.wrapping_add(1);
+    }
+
+    /// Whoever subscribed to `V4L2_EVENT_FRAME_SYNC` is told.
+    fn frame_begins(&self) {
+        let mut event = V4l2Event {
+            type_: V4L2_EVENT_FRAME_SYNC,
+            ..V4l2Event::default()
+        };
+        event.set_frame_sequence(*self.shared.sequence.lock());
+        raw::v4l2_event_queue(&self.vdev, &event);
     }
 
     /// The next frame has this number; those after it follow.

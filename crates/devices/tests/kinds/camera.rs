@@ -347,3 +347,27 @@ fn its_keys_are_checked() {
     assert!(cap.card.starts_with(b"door\0"));
     drop((camera, file));
 }
+
+#[test]
+fn the_beginning_of_each_frame_is_told_with_its_number() {
+    let (system, _clock) = world();
+    let camera = plug(&system, "camera:fps=25,size=64x48");
+    let file = open_node(&system, PATH);
+    let mut wanted = V4l2EventSubscription {
+        type_: V4L2_EVENT_FRAME_SYNC,
+        ..V4l2EventSubscription::default()
+    };
+    ioctl(&file, VIDIOC_SUBSCRIBE_EVENT, &mut wanted).unwrap();
+    stream(&file);
+    for number in 0..3 {
+        let mut event = V4l2Event::default();
+        ioctl(&file, VIDIOC_DQEVENT, &mut event).unwrap();
+        assert_eq!(event.type_, V4L2_EVENT_FRAME_SYNC);
+        assert_eq!(event.frame_sequence(), number);
+        let mut filled = dqbuf(&file).unwrap();
+        assert_eq!(filled.sequence, number);
+        ioctl(&file, VIDIOC_QBUF, &mut filled).unwrap();
+    }
+    drop((file, camera));
+    assert_eq!(leaks(system), [""; 0]);
+}
