@@ -150,15 +150,15 @@ fn all(judge: &mut Judge, scenarios: &[Scenario]) -> Result<bool, Failure> {
     Ok(differ == 0)
 }
 
-/// One kernel's trace as a text, or how it was lost.
-fn told(judge: &mut Judge, scenario: &Scenario) -> Result<String, Failure> {
+/// One kernel's trace as a text, or how it was lost; or why it did not run it.
+fn told(judge: &mut Judge, scenario: &Scenario) -> Result<Result<String, String>, Failure> {
     Ok(match judge.ask(scenario)? {
         Ok(answer) => match answer.state {
-            State::Clean | State::Left(_) => answer.trace,
-            state => format!("{state}\n"),
+            State::Clean | State::Left(_) => Ok(answer.trace),
+            state => Err(state.to_string()),
         },
-        Err(Lost::Died { trace, .. }) => format!("{trace}the kernel died\n"),
-        Err(Lost::Hung { .. }) => "the kernel hung\n".to_owned(),
+        Err(Lost::Died { trace, .. }) => Ok(format!("{trace}the kernel died\n")),
+        Err(Lost::Hung { .. }) => Ok("the kernel hung\n".to_owned()),
     })
 }
 
@@ -169,7 +169,7 @@ fn two_kernels(
     arguments: &Arguments,
     scenarios: &[Scenario],
 ) -> Result<bool, Failure> {
-    let mut differ = 0;
+    let (mut differ, mut refused) = (0, 0);
     let mut made_up = Vec::new();
     for number in 0..arguments.fuzz.unwrap_or(0) {
         let (_, scenario) = fuzz::made_up(arguments.seed, number);
@@ -180,13 +180,28 @@ fn two_kernels(
     }
     let all = scenarios.len() + made_up.len();
     for scenario in scenarios.iter().chain(&made_up) {
-        let (one, other) = (told(first, scenario)?, told(second, scenario)?);
-        if let Err(mismatch) = compare_texts(&one, &other) {
-            differ += 1;
-            println!("{} {}: {mismatch}", scenario.name(), first.rules());
+        let (name, rules) = (scenario.name(), first.rules());
+        match (told(first, scenario)?, told(second, scenario)?) {
+            (Ok(one), Ok(other)) => {
+                if let Err(mismatch) = compare_texts(&one, &other) {
+                    differ += 1;
+                    println!("{name} {rules}: {mismatch}");
+                }
+            }
+            (one, other) => {
+                refused += 1;
+                let (which, why) = match (one, other) {
+                    (Err(why), _) => ("first", why),
+                    (_, other) => ("second", other.err().unwrap_or_default()),
+                };
+                println!("{name} {rules}: not run by the {which}: {why}");
+            }
         }
     }
-    println!("{}: {all} scenarios, {differ} differ", first.rules());
+    println!(
+        "{}: {all} scenarios, {differ} differ, {refused} not run",
+        first.rules()
+    );
     Ok(differ == 0)
 }
 
