@@ -7,7 +7,9 @@ use lastfd_host::{Held, Host, Options};
 use lastfd_model::{Event, System};
 use lastfd_sync::{Arc, Cancel, Ktime, Mutex, WaitQueue, Weak, wait_event};
 
-use crate::bench::{Bench, adopt_ready_made};
+use crate::bench::Bench;
+#[cfg(feature = "devices")]
+use crate::bench::adopt_ready_made;
 use crate::plugged::{Plugged, collect};
 use crate::when::When;
 

@@ -1,6 +1,7 @@
 //! What udev is told of the frameworks' devices, which it would learn by opening them.
 
 use lastfd_host::Properties;
+#[cfg(feature = "v4l2")]
 use lastfd_sync::Arc;
 
 /// All that is known here.
