@@ -1,5 +1,6 @@
 // rows KIND PATH ATTRIBUTE: the C program of this name in Go, which makes system
-// calls without a C library. It knows cameras (v4l2) and converters (iio-chrdev).
+// calls without a C library. It knows cameras (v4l2) and converters (iio-chrdev,
+// iio-buffer, iio-event).
 package main
 
 import (
@@ -25,6 +26,10 @@ const (
 	streamOff     = 0x40045613
 	gCtrl         = 0xc008561b
 	sCtrl         = 0xc008561c
+	expBuf        = 0xc0405610
+	dqEvent       = 0x80885659
+	subscribe     = 0x4020565a
+	controlEvent  = 3
 	adapGCaps     = 0xc04c6100
 	getEventFd    = 0x80046990
 	getBufferFd   = 0xc0046991
@@ -43,12 +48,14 @@ var names = map[syscall.Errno]string{
 
 type held struct {
 	path, attribute string
-	fd, attributeFd int
-	known, unknown  uintptr
-	foreign         uintptr
-	mapping         []byte
-	mapLength       int
-	mapOffset       int64
+	// What is held, and the node that it is of.
+	fd, node       int
+	attributeFd    int
+	known, unknown uintptr
+	foreign        uintptr
+	mapping        []byte
+	mapLength      int
+	mapOffset      int64
 }
 
 func said(result int, err error) string {
@@ -128,12 +135,17 @@ func (h *held) poll(events int16) string {
 	if errno != 0 {
 		return said(-1, errno)
 	}
+	return mask(uint32(one.revent))
+}
+
+// The bits of poll, which are those of epoll.
+func mask(bits uint32) string {
 	var found []string
 	for _, bit := range []struct {
-		mask int16
+		mask uint32
 		name string
 	}{{1, "IN"}, {2, "PRI"}, {4, "OUT"}, {8, "ERR"}, {16, "HUP"}} {
-		if one.revent&bit.mask != 0 {
+		if bits&bit.mask != 0 {
 			found = append(found, bit.name)
 		}
 	}
@@ -141,6 +153,30 @@ func (h *held) poll(events int16) string {
 		return "0"
 	}
 	return strings.Join(found, "/")
+}
+
+func (h *held) epoll() string {
+	queue, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
+	must(err, "make an epoll set")
+	defer syscall.Close(queue)
+	events := []syscall.EpollEvent{{Events: 7}}
+	if err := syscall.EpollCtl(queue, syscall.EPOLL_CTL_ADD, h.fd, &events[0]); err != nil {
+		return said(-1, err)
+	}
+	found, err := syscall.EpollWait(queue, events, 0)
+	if err != nil || found == 0 {
+		return ok(found, err)
+	}
+	return mask(events[0].Events)
+}
+
+func (h *held) export() string {
+	argument := words(64, map[int]uint32{0: captureBuffer})
+	result, err := ioctl(h.fd, expBuf, argument)
+	if err == nil {
+		syscall.Close(int(binary.LittleEndian.Uint32(argument[16:])))
+	}
+	return ok(result, err)
 }
 
 func opened(path string, flags int) string {
@@ -153,7 +189,7 @@ func opened(path string, flags int) string {
 
 func (h *held) fstat() string {
 	var stat syscall.Stat_t
-	if err := syscall.Fstat(h.fd, &stat); err != nil {
+	if err := syscall.Fstat(h.node, &stat); err != nil {
 		return said(-1, err)
 	}
 	return fmt.Sprintf("nlink %d mode %o", stat.Nlink, stat.Mode)
@@ -243,6 +279,8 @@ func (h *held) call(operation string) string {
 		return h.poll(7)
 	case "poll events=0":
 		return h.poll(0)
+	case "epoll add+wait":
+		return h.epoll()
 	case "fcntl F_GETFL":
 		return h.flags()
 	case "ioctl FIONREAD":
@@ -264,7 +302,7 @@ func (h *held) call(operation string) string {
 	case "fresh open(path)":
 		return opened(h.path, syscall.O_RDWR)
 	case "open /proc/self/fd/N":
-		return opened(fmt.Sprintf("/proc/self/fd/%d", h.fd), syscall.O_RDWR)
+		return opened(fmt.Sprintf("/proc/self/fd/%d", h.node), syscall.O_RDWR)
 	case "sysfs attr held fd pread":
 		return said(syscall.Pread(h.attributeFd, bytes, 0))
 	case "sysfs attr open(path)":
@@ -275,6 +313,12 @@ func (h *held) call(operation string) string {
 		return ok(ioctl(h.fd, gCtrl, words(8, map[int]uint32{0: brightness})))
 	case "S_CTRL":
 		return ok(ioctl(h.fd, sCtrl, words(8, map[int]uint32{0: brightness, 4: 9})))
+	case "SUBSCRIBE_EVENT":
+		return ok(ioctl(h.fd, subscribe, words(32, map[int]uint32{0: controlEvent, 4: brightness})))
+	case "DQEVENT":
+		return ok(ioctl(h.fd, dqEvent, make([]byte, 136)))
+	case "EXPBUF":
+		return h.export()
 	case "QBUF 0":
 		return ok(ioctl(h.fd, qBuf, buffer(0)))
 	case "DQBUF":
@@ -286,7 +330,7 @@ func (h *held) call(operation string) string {
 	case "REQBUFS 0":
 		return ok(request(h.fd, 0))
 	case "IIO_BUFFER_GET_FD":
-		return h.get(h.fd, getBufferFd)
+		return h.get(h.node, getBufferFd)
 	case "read nonblock":
 		return h.readNonblocking()
 	case "read blocking":
@@ -309,7 +353,7 @@ func main() {
 	switch os.Args[1] {
 	case "v4l2":
 		h.known, h.unknown, h.foreign = queryCap, 'V'<<8|191, adapGCaps
-	case "iio-chrdev":
+	case "iio-chrdev", "iio-buffer", "iio-event":
 		h.known, h.unknown, h.foreign = getEventFd, 'i'<<8|nobody, queryCap
 	default:
 		os.Exit(64)
@@ -317,6 +361,13 @@ func main() {
 	var err error
 	h.fd, err = syscall.Open(h.path, syscall.O_RDWR, 0)
 	must(err, "open the node")
+	h.node = h.fd
+	if of, ok := map[string]uintptr{"iio-buffer": getBufferFd, "iio-event": getEventFd}[os.Args[1]]; ok {
+		argument := make([]byte, 4)
+		_, err = ioctl(h.node, of, argument)
+		must(err, "get a descriptor")
+		h.fd = int(binary.LittleEndian.Uint32(argument))
+	}
 	h.attributeFd, err = syscall.Open(h.attribute, syscall.O_RDONLY, 0)
 	must(err, "open the attribute")
 	fmt.Println("ready")

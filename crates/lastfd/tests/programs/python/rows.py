@@ -1,6 +1,6 @@
 """rows KIND PATH ATTRIBUTE: the C program of this name in Python.
 
-It knows cameras (v4l2) and converters (iio-chrdev).
+It knows cameras (v4l2) and converters (iio-chrdev, iio-buffer, iio-event).
 """
 
 import errno
@@ -17,6 +17,7 @@ BRIGHTNESS = 0x00980900
 QUERYCAP, G_FMT, REQBUFS, QUERYBUF = 0x80685600, 0xC0D05604, 0xC0145608, 0xC0585609
 QBUF, DQBUF, STREAMON, STREAMOFF = 0xC058560F, 0xC0585611, 0x40045612, 0x40045613
 G_CTRL, S_CTRL, CEC_ADAP_G_CAPS = 0xC008561B, 0xC008561C, 0xC04C6100
+EXPBUF, DQEVENT, SUBSCRIBE_EVENT, EVENT_CTRL = 0xC0405610, 0x80885659, 0x4020565A, 3
 GET_EVENT_FD, GET_BUFFER_FD = 0x80046990, 0xC0046991
 FIONREAD, FIONBIO = 0x541B, 0x5421
 
@@ -37,14 +38,22 @@ def buffer(index):
 class Held:
     def __init__(self, kind, path, attribute):
         self.path, self.attribute = path, attribute
-        self.known, self.unknown, self.foreign = {
-            "v4l2": (QUERYCAP, ord("V") << 8 | 191, CEC_ADAP_G_CAPS),
-            "iio-chrdev": (GET_EVENT_FD, ord("i") << 8 | 0xFF, QUERYCAP),
-        }[kind]
-        self.fd = os.open(path, os.O_RDWR)
+        self.known, self.unknown, self.foreign = (
+            (QUERYCAP, ord("V") << 8 | 191, CEC_ADAP_G_CAPS)
+            if kind == "v4l2"
+            else (GET_EVENT_FD, ord("i") << 8 | 0xFF, QUERYCAP)
+        )
+        self.node = os.open(path, os.O_RDWR)
+        of = {"iio-buffer": GET_BUFFER_FD, "iio-event": GET_EVENT_FD}.get(kind)
+        self.fd = self.get(of) if of else self.node
         self.attribute_fd = os.open(attribute, os.O_RDONLY)
         self.mapping = None
         self.length, self.offset = 4096, 0
+
+    def get(self, command):
+        argument = bytearray(4)
+        fcntl.ioctl(self.node, command, argument)
+        return struct.unpack("i", argument)[0]
 
     def ioctl(self, command, argument=None, fd=None):
         argument = bytearray(512) if argument is None else argument
@@ -72,17 +81,33 @@ class Held:
     def stream(self, command):
         self.ioctl(command, bytearray(struct.pack("I", CAPTURE)))
 
+    def export(self):
+        argument = bytearray(struct.pack("I60x", CAPTURE))
+        fcntl.ioctl(self.fd, EXPBUF, argument)
+        os.close(struct.unpack_from("i", argument, 16)[0])
+
+    def subscribe(self):
+        self.ioctl(SUBSCRIBE_EVENT, bytearray(struct.pack("II24x", EVENT_CTRL, BRIGHTNESS)))
+
     def control(self, command):
         self.ioctl(command, bytearray(struct.pack("Ii", BRIGHTNESS, 9)))
 
     def fstat(self):
-        stat = os.fstat(self.fd)
+        stat = os.fstat(self.node)
         return f"nlink {stat.st_nlink} mode {stat.st_mode:o}"
 
     def poll(self, events):
         poller = select.poll()
         poller.register(self.fd, events)
-        found = poller.poll(0)
+        return self.mask(poller.poll(0))
+
+    def epoll(self):
+        with select.epoll() as queue:
+            queue.register(self.fd, 7)
+            return self.mask(queue.poll(0))
+
+    def mask(self, found):
+        """The bits of poll, which are those of epoll."""
         mask = found[0][1] if found else 0
         names = ["IN", "PRI", "OUT", "ERR", "HUP"]
         return "/".join(name for bit, name in enumerate(names) if mask >> bit & 1) or "0"
@@ -114,7 +139,7 @@ class Held:
             os.set_blocking(self.fd, True)
 
     def calls(self):
-        proc = f"/proc/self/fd/{self.fd}"
+        proc = f"/proc/self/fd/{self.node}"
         return {
             "begin a stream": self.start,
             "fstat": self.fstat,
@@ -124,6 +149,7 @@ class Held:
             "lseek END": lambda: os.lseek(self.fd, 0, os.SEEK_END),
             "poll IN/PRI/OUT": lambda: self.poll(7),
             "poll events=0": lambda: self.poll(0),
+            "epoll add+wait": self.epoll,
             "fcntl F_GETFL": lambda: fcntl.fcntl(self.fd, fcntl.F_GETFL),
             "ioctl FIONREAD": lambda: self.ioctl(FIONREAD),
             "ioctl FIONBIO": lambda: self.ioctl(FIONBIO),
@@ -140,13 +166,16 @@ class Held:
             "G_FMT": lambda: self.ioctl(G_FMT, bytearray(struct.pack("I204x", CAPTURE))),
             "G_CTRL": lambda: self.control(G_CTRL),
             "S_CTRL": lambda: self.control(S_CTRL),
+            "SUBSCRIBE_EVENT": self.subscribe,
+            "DQEVENT": lambda: self.ioctl(DQEVENT, bytearray(136)),
+            "EXPBUF": self.export,
             "QBUF 0": lambda: self.ioctl(QBUF, buffer(0)),
             "DQBUF": lambda: self.ioctl(DQBUF, buffer(0)),
             "STREAMOFF": lambda: self.stream(STREAMOFF),
             "STREAMOFF 2": lambda: self.stream(STREAMOFF),
             "STREAMON": lambda: self.stream(STREAMON),
             "REQBUFS 0": lambda: self.request(0),
-            "IIO_BUFFER_GET_FD": lambda: self.ioctl(GET_BUFFER_FD),
+            "IIO_BUFFER_GET_FD": lambda: self.ioctl(GET_BUFFER_FD, fd=self.node),
             "read nonblock": self.read_nonblocking,
             "read blocking": lambda: len(os.read(self.fd, 64)),
             "read 0 bytes": lambda: len(os.read(self.fd, 0)),
