@@ -1,7 +1,7 @@
 //! One removal: who held the device, and what was released when.
 
 use core::fmt;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lastfd_model::{DeviceRef, Event, EventKind, LedgerLine};
 use lastfd_sync::{Arc, Ktime};
@@ -56,94 +56,129 @@ impl fmt::Display for Release {
 }
 
 impl Removal {
-    /// All removals of a run, in order.
+    /// All removals of a run, in order. One pass: a run may have many thousands.
     pub(crate) fn all(events: &[Event]) -> Vec<Removal> {
-        let mut removals = Vec::new();
-        for (index, event) in events.iter().enumerate() {
-            if let Some(RunEvent::RemovalBegin {
-                name,
-                device,
-                manner,
-                cause,
-                family,
-                held,
-            }) = RunEvent::of(event)
-            {
-                let family: BTreeSet<u64> = family.iter().map(|device| device.id).collect();
-                let ours = |line: &&LedgerLine| {
-                    let device = line.device.as_ref();
-                    device.is_some_and(|device| family.contains(&device.id))
-                };
-                let rest = &events[index..];
-                let end = |event: &&Event| {
-                    matches!(RunEvent::of(event), Some(RunEvent::RemovalEnd { device: ended, .. })
-                        if ended.id == device.id)
-                };
-                removals.push(Removal {
-                    name: Arc::clone(name),
-                    device: device.clone(),
-                    manner: *manner,
-                    cause: Arc::clone(cause),
-                    began: event.time,
-                    ended: rest.iter().find(end).map(|event| event.time),
-                    held: held.iter().filter(ours).cloned().collect(),
-                    released: released(rest, device.id, &family),
-                });
-            }
+        let mut story = Story::default();
+        for event in events {
+            story.goes_on(event);
         }
-        removals
+        story.removals
     }
 }
 
-/// What of this family went, until it is taken away again.
-fn released(events: &[Event], device: u64, family: &BTreeSet<u64>) -> Vec<Release> {
-    let mut released: Vec<Release> = Vec::new();
-    for event in events {
-        if let Some(RunEvent::RemovalBegin { device: again, .. }) = RunEvent::of(event)
-            && again.id == device
-            && !std::ptr::eq(event, &events[0])
-        {
-            break;
+/// As far as it was told.
+#[derive(Default)]
+struct Story {
+    removals: Vec<Removal>,
+    /// The last removal of each device that was taken away.
+    last: BTreeMap<u64, usize>,
+    /// In whose removals a device's end is told.
+    told_in: BTreeMap<u64, Vec<usize>>,
+}
+
+impl Story {
+    fn goes_on(&mut self, event: &Event) {
+        match RunEvent::of(event) {
+            Some(RunEvent::RemovalBegin { .. }) => self.begins(event),
+            Some(RunEvent::RemovalEnd { device, .. }) => {
+                let last = self.last.get(&device.id);
+                if let Some(removal) = last.map(|last| &mut self.removals[*last]) {
+                    removal.ended.get_or_insert(event.time);
+                }
+            }
+            _ => self.went(event),
         }
-        let Some((of, text, is_landmark)) = release(&event.kind) else {
-            continue;
+    }
+
+    fn begins(&mut self, event: &Event) {
+        let Some(RunEvent::RemovalBegin {
+            name,
+            device,
+            manner,
+            cause,
+            family,
+            held,
+        }) = RunEvent::of(event)
+        else {
+            return;
         };
-        if !family.contains(&of.id) {
-            continue;
-        }
-        match released.last_mut() {
-            Some(last) if *last.text == *text => {
-                last.count += 1;
-                last.seq = event.seq;
+        let this = self.removals.len();
+        // It is taken away again: the earlier removal is over.
+        if let Some(earlier) = self.last.insert(device.id, this) {
+            for told_in in self.told_in.values_mut() {
+                told_in.retain(|index| *index != earlier);
             }
-            _ => released.push(Release {
-                time: event.time,
-                text: text.into(),
-                count: 1,
-                is_landmark,
-                seq: event.seq,
-            }),
+        }
+        let family: BTreeSet<u64> = family.iter().map(|device| device.id).collect();
+        let ours = |line: &&LedgerLine| {
+            let device = line.device.as_ref();
+            device.is_some_and(|device| family.contains(&device.id))
+        };
+        self.removals.push(Removal {
+            name: Arc::clone(name),
+            device: device.clone(),
+            manner: *manner,
+            cause: Arc::clone(cause),
+            began: event.time,
+            ended: None,
+            held: held.iter().filter(ours).cloned().collect(),
+            released: Vec::new(),
+        });
+        for id in family {
+            self.told_in.entry(id).or_default().push(this);
         }
     }
-    released
+
+    /// Something went, perhaps.
+    fn went(&mut self, event: &Event) {
+        let told_in = |device: &DeviceRef| self.told_in.get(&device.id);
+        let Some((told_in, text, is_landmark)) = release(&event.kind, told_in) else {
+            return;
+        };
+        let text: Arc<str> = text.into();
+        for index in told_in {
+            let released = &mut self.removals[*index].released;
+            match released.last_mut() {
+                Some(last) if last.text == text => {
+                    last.count += 1;
+                    last.seq = event.seq;
+                }
+                _ => released.push(Release {
+                    time: event.time,
+                    text: Arc::clone(&text),
+                    count: 1,
+                    is_landmark,
+                    seq: event.seq,
+                }),
+            }
+        }
+    }
 }
 
-/// What an event says went, of which device.
-fn release(kind: &EventKind) -> Option<(&DeviceRef, String, bool)> {
+/// What an event says went, if it is of a device that is asked for.
+fn release<T>(
+    kind: &EventKind,
+    asked: impl FnOnce(&DeviceRef) -> Option<T>,
+) -> Option<(T, String, bool)> {
     Some(match kind {
-        EventKind::NodeRemoved { device, node } => (device, format!("node /dev/{node}"), false),
-        EventKind::DevresRun { device, res, .. } => {
-            (device, format!("devres {res} of {device}"), false)
+        EventKind::NodeRemoved { device, node } => {
+            (asked(device)?, format!("node /dev/{node}"), false)
         }
-        EventKind::DeviceRemoved { device } => (device, format!("{device} out of sysfs"), false),
+        EventKind::DevresRun { device, res, .. } => {
+            (asked(device)?, format!("devres {res} of {device}"), false)
+        }
+        EventKind::DeviceRemoved { device } => {
+            (asked(device)?, format!("{device} out of sysfs"), false)
+        }
         EventKind::FileClosed {
             file,
             device: Some(device),
-        } => (device, format!("last close of {file}"), true),
-        EventKind::Released { device } => (device, format!("release of {device}"), true),
+        } => (asked(device)?, format!("last close of {file}"), true),
+        EventKind::Released { device } => (asked(device)?, format!("release of {device}"), true),
         EventKind::Framework(event) => {
             let (device, what) = (event.device()?, event.freed()?);
-            (device, format!("release of the {what} of {device}"), true)
+            let text = || format!("release of the {what} of {device}");
+            (asked(device)?, text(), true)
         }
         _ => return None,
     })
