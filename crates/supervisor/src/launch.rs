@@ -6,6 +6,7 @@ use std::io;
 use std::process::{self, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus};
 
 use lastfd_host::Host;
+use lastfd_sync::atomic::{AtomicBool, Ordering};
 use lastfd_sync::thread::{self, JoinHandle};
 use lastfd_sync::{Arc, Clock, Mutex, wait_event};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
@@ -85,6 +86,7 @@ impl Supervisor {
             reactor: Arc::clone(&reactor),
             commits: Mutex::new(()),
             workers: Workers::default(),
+            lets_through: AtomicBool::new(true),
             tell: Box::new(tell),
         });
         let weak = Arc::downgrade(&shared);
@@ -111,6 +113,14 @@ impl Supervisor {
     pub fn restrict(&mut self, restrictions: &Restrictions) {
         self.machine = Machine::look().restricted(restrictions);
         self.nofile = restrictions.nofile;
+    }
+
+    /// Whether trapped calls that are not ours to answer go on to the kernel, as they
+    /// should; if not, they fail with `EPERM`. For programs that call anything at all and
+    /// are to change nothing of the machine, as fuzzers' do. A program cannot be started
+    /// then.
+    pub fn lets_through(&self, yes: bool) {
+        self.shared.lets_through.store(yes, Ordering::Relaxed);
     }
 
     /// What the machine allows, less what it is [restricted](Supervisor::restrict) by.

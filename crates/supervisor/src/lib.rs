@@ -56,6 +56,7 @@ pub use restrict::{RestrictionError, Restrictions};
 pub use table::{Doing, Row, TABLE, When};
 
 use lastfd_host::Host;
+use lastfd_sync::atomic::AtomicBool;
 use lastfd_sync::{Arc, Mutex};
 
 use objects::Objects;
@@ -73,6 +74,8 @@ pub(crate) struct Shared {
     /// Held from before a reply is sent until its effect has happened.
     commits: Mutex<()>,
     pub(crate) workers: Workers,
+    /// Calls that are not ours to answer go on to the kernel.
+    lets_through: AtomicBool,
     tell: Tell,
 }
 

@@ -91,7 +91,10 @@ impl Task {
         let listener = &self.session.listener;
         let id = self.note.id;
         match answer {
-            Answer::Continue => listener.send(id, 0, 0, true).is_ok(),
+            Answer::Continue if self.session.shared.lets_through.load(Ordering::Relaxed) => {
+                listener.send(id, 0, 0, true).is_ok()
+            }
+            Answer::Continue => listener.send(id, 0, -libc::EPERM, false).is_ok(),
             Answer::Value(value) => self.reply(value),
             Answer::Error(errno) => listener.send(id, 0, -errno.code(), false).is_ok(),
             Answer::Given => true,
