@@ -43,12 +43,54 @@ pub(crate) const STAGES: &[Stage] = &[
     },
     Stage {
         name: "benches",
-        does: "run every bench and write docs/evidence/bench.md",
+        does: "run every bench but those of programs, and write docs/evidence/bench.md",
         budget: |_| 3600,
         part_of: None,
         body: benches,
     },
+    Stage {
+        name: "programs",
+        does: "what it costs a program to be served; writes docs/evidence/bench-programs.md",
+        budget: |_| 1800,
+        part_of: None,
+        body: programs,
+    },
 ];
+
+/// The benches of served programs, which print figures only.
+const PROGRAMS: [(&str, &str); 2] = [("lastfd-supervisor", "served"), ("lastfd-cli", "programs")];
+
+fn programs(job: &mut Job<'_>) -> Result<Done> {
+    let checkout = job.checkout;
+    for (package, bench) in PROGRAMS {
+        let run = cmd!(checkout.sh, "cargo bench -p {package} --bench {bench}");
+        job.run(Step::new(run))?;
+    }
+    ensure!(!job.figures.is_empty(), "the benches printed no figure");
+    let mut text =
+        "# What it costs a program to be served\n\nWritten by `cargo xtask bench --only \
+                    programs`; both sides of a ratio come from one run.\n\n"
+            .to_owned();
+    text += &evidence::machine(checkout)?;
+    figures(&mut text, &job.figures)?;
+    write(checkout, "bench-programs", &text)
+}
+
+/// A table of them.
+fn figures(text: &mut String, figures: &[String]) -> Result<()> {
+    text.push_str("| figures |\n|---|\n");
+    for figure in figures {
+        writeln!(text, "| {figure} |")?;
+    }
+    Ok(())
+}
+
+fn write(checkout: &Checkout, name: &str, text: &str) -> Result<Done> {
+    let path = format!("{}/{name}.md", evidence::FOLDER);
+    checkout.sh.write_file(&path, text)?;
+    println!("wrote {path}");
+    Ok(Done::Passed)
+}
 
 /// Debian's iiod. Its package would start a service, so it is only unpacked.
 fn iiod(job: &mut Job<'_>) -> Result<Option<PathBuf>> {
@@ -84,6 +126,9 @@ fn benches(job: &mut Job<'_>) -> Result<Done> {
     checkout.sh.remove_path(&results)?;
     let iiod = iiod(job)?;
     for (package, bench) in checkout.sources("benches", "")? {
+        if PROGRAMS.contains(&(&*package, &*bench)) {
+            continue;
+        }
         let run = cmd!(checkout.sh, "cargo bench -p {package} --bench {bench}");
         let step = Step::new(run);
         job.run(match &iiod {
@@ -107,15 +152,10 @@ fn benches(job: &mut Job<'_>) -> Result<Done> {
     text += &evidence::machine(checkout)?;
     text += &table(&measured);
     if !job.figures.is_empty() {
-        text += "\n| other figures |\n|---|\n";
-        for figure in &job.figures {
-            writeln!(text, "| {figure} |")?;
-        }
+        text.push('\n');
+        figures(&mut text, &job.figures)?;
     }
-    let path = format!("{}/bench.md", evidence::FOLDER);
-    checkout.sh.write_file(&path, &text)?;
-    println!("wrote {path}");
-    Ok(Done::Passed)
+    write(checkout, "bench", &text)
 }
 
 /// One bench as criterion left it.

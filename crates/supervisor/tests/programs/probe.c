@@ -5,7 +5,9 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +16,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -22,7 +25,9 @@
 #include <sys/time.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
+#include <linux/filter.h>
 #include <linux/netlink.h>
+#include <linux/seccomp.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -337,18 +342,65 @@ static int many(void) {
     for (int i = 0; i < 8; i++) { pthread_join(t[i], &r); bad += (long)r; }
     printf("wrong %ld\n", bad); return 0;
 }
+#define EACH(name, call) do { \
+        struct timespec a, b; clock_gettime(CLOCK_MONOTONIC, &a); \
+        for (int i = 0; i < n; i++) { call; } \
+        clock_gettime(CLOCK_MONOTONIC, &b); \
+        printf("%s %.2f\n", name, ((b.tv_sec - a.tv_sec) * 1e6 + (b.tv_nsec - a.tv_nsec) / 1e3) / n); \
+    } while (0)
+
 static int speed(int n) {
-    int fd = node(O_RDWR), v; struct timespec a, b; struct stat st;
-    #define US(x) ((b.tv_sec - a.tv_sec) * 1e6 + (b.tv_nsec - a.tv_nsec) / 1e3) / (x)
-    clock_gettime(CLOCK_MONOTONIC, &a); for (int i = 0; i < n; i++) ioctl(fd, ANSWER, &v); clock_gettime(CLOCK_MONOTONIC, &b); printf("ioctl %.2f\n", US(n));
-    clock_gettime(CLOCK_MONOTONIC, &a); for (int i = 0; i < n; i++) stat("/etc/passwd", &st); clock_gettime(CLOCK_MONOTONIC, &b); printf("stat %.2f\n", US(n));
-    clock_gettime(CLOCK_MONOTONIC, &a); for (int i = 0; i < n; i++) close(open("/etc/passwd", O_RDONLY)); clock_gettime(CLOCK_MONOTONIC, &b); printf("open %.2f\n", US(n));
-    clock_gettime(CLOCK_MONOTONIC, &a); for (int i = 0; i < n; i++) fcntl(fd, 1033 /* F_ADD_SEALS: not trapped */, 0); clock_gettime(CLOCK_MONOTONIC, &b); printf("native %.2f\n", US(n));
-    clock_gettime(CLOCK_MONOTONIC, &a); for (int i = 0; i < n; i++) readv(900, NULL, 0); clock_gettime(CLOCK_MONOTONIC, &b); printf("trap %.2f\n", US(n));
-    int s[2]; socketpair(AF_UNIX, SOCK_SEQPACKET, 0, s); char c[64];
+    int fd = node(O_RDWR), v; struct stat st; char c[64]; int s[2];
+    EACH("ioctl", ioctl(fd, ANSWER, &v));
+    EACH("stat", stat("/etc/passwd", &st));
+    EACH("open", close(open("/etc/passwd", O_RDONLY)));
+    EACH("native", fcntl(fd, 1033 /* F_ADD_SEALS: not trapped */, 0));
+    socketpair(AF_UNIX, SOCK_SEQPACKET, 0, s);
     if (!fork()) { close(s[0]); for (;;) { if (read(s[1], c, 64) <= 0 || write(s[1], c, 64) <= 0) _exit(0); } }
     close(s[1]);
-    clock_gettime(CLOCK_MONOTONIC, &a); for (int i = 0; i < n; i++) { (void)!write(s[0], c, 64); (void)!read(s[0], c, 64); } clock_gettime(CLOCK_MONOTONIC, &b); printf("pingpong %.2f\n", US(n));
+    EACH("pingpong", (void)!write(s[0], c, 64); (void)!read(s[0], c, 64));
+    return 0;
+}
+
+/* The floor: the same calls, with nobody but a loop that lets each go on. Not served. */
+static int bare(int n) {
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ, SYS_openat, 2, 0), BPF_JUMP(BPF_JMP | BPF_JEQ, SYS_newfstatat, 1, 0),
+        BPF_STMT(BPF_RET, SECCOMP_RET_ALLOW), BPF_STMT(BPF_RET, SECCOMP_RET_USER_NOTIF),
+    };
+    struct sock_fprog program = { 5, filter };
+    int *listener = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    *listener = -1;
+    fflush(stdout);
+    int child = fork();
+    if (!child) {
+        struct stat st;
+        prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+        *listener = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program);
+        EACH("stat", stat("/etc/passwd", &st));
+        EACH("open", close(open("/etc/passwd", O_RDONLY)));
+        fflush(stdout);
+        _exit(0);
+    }
+    while (*(volatile int *)listener < 0) sched_yield();
+    int theirs = syscall(SYS_pidfd_getfd, syscall(SYS_pidfd_open, child, 0), *listener, 0);
+    ioctl(theirs, _IOW('!', 4, __u64) /* SECCOMP_IOCTL_NOTIF_SET_FLAGS */, 1);
+    for (;;) {
+        struct seccomp_notif call = { 0 };
+        if (ioctl(theirs, SECCOMP_IOCTL_NOTIF_RECV, &call) < 0) { if (errno == EINTR) continue; break; }
+        struct seccomp_notif_resp go_on = { .id = call.id, .flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE };
+        ioctl(theirs, SECCOMP_IOCTL_NOTIF_SEND, &go_on);
+        if (waitpid(child, NULL, WNOHANG) == child) break;
+    }
+    return 0;
+}
+
+/* The same of umockdev-run, on its device. */
+static int mock(int n) {
+    int fd = open("/dev/001", O_RDWR); struct { unsigned n; unsigned char slow; } info;
+    if (fd < 0 || ioctl(fd, 0x40085511 /* USBDEVFS_CONNECTINFO */, &info) < 0) { perror("mock"); return 1; }
+    EACH("ioctl", ioctl(fd, 0x40085511, &info));
     return 0;
 }
 
@@ -376,5 +428,7 @@ int main(int argc, char **argv) {
     if (!strcmp(what, "forever")) return forever();
     if (!strcmp(what, "many")) return many();
     if (!strcmp(what, "speed")) return speed(atoi(how));
+    if (!strcmp(what, "bare")) return bare(atoi(how));
+    if (!strcmp(what, "mock")) return mock(atoi(how));
     return 64;
 }
