@@ -27,10 +27,7 @@ fn v4l2_compliance_finds_nothing_that_it_would_not_find_in_a_kernel() {
                 test.contains("test VIDIOC_REQBUFS/CREATE_BUFS/QUERYBUF"),
                 "{said}"
             );
-            assert!(
-                said.contains("Succeeded: 53, Failed: 1, Warnings: 0"),
-                "{said}"
-            );
+            assert!(said.contains("Succeeded: 53, Failed: 1,"), "{said}");
         }
         more => panic!("{more:#?}\n{said}"),
     }

@@ -1,5 +1,8 @@
 //! Clients that stream from the camera.
 
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Command, Stdio};
+
 use crate::user::{User, is_there, text};
 
 /// Every frame is a mark, and each second a figure.
@@ -105,4 +108,50 @@ fn a_camera_pulled_out_under_v4l2_ctl_ends_its_stream() {
     assert!(said.contains(" = -ENODEV"), "{said}");
     assert!(said.contains("unplug    camera at"), "{said}");
     assert!(said.contains("verdict: clean"), "{said}");
+}
+
+/// Calls of both kinds all the time: a device's and the machine's own.
+const BUSY: &str = "\
+    v4l2-ctl -d /dev/video0 --stream-mmap > /dev/null 2>&1 & \
+    echo running; \
+    while cat /etc/passwd > /dev/null; do :; done; \
+    echo broken";
+
+#[test]
+fn a_run_that_is_killed_in_mid_stream_ends_its_programs_and_no_call_of_theirs_fails() {
+    if !is_there("v4l2-ctl") {
+        return;
+    }
+    let user = User::new();
+    let mut run = user.run(&["camera:fps=1000"], &["sh", "-c", BUSY]);
+    let mut run = run
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(run.stdout.take().unwrap());
+    let mut line = String::new();
+    said.read_line(&mut line).unwrap();
+    assert_eq!(line, "running\n");
+    user.ctl(&["wait", "ioctl:VIDIOC_DQBUF:30", "--within", "20"]);
+    // `timeout`, which was started, has one child.
+    let children = format!("/proc/{0}/task/{0}/children", run.id());
+    let lastfd = std::fs::read_to_string(children).unwrap();
+    let killed = Command::new("kill")
+        .args(["-s", "KILL", lastfd.trim()])
+        .status();
+    assert!(killed.unwrap().success());
+    // They end when nobody is left who could write to them.
+    let (mut rest, mut errors) = (String::new(), String::new());
+    said.read_to_string(&mut rest).unwrap();
+    let mut from = run.stderr.take().unwrap();
+    from.read_to_string(&mut errors).unwrap();
+    run.wait().unwrap();
+    assert_eq!(rest, "");
+    assert!(!errors.contains("not implemented"), "{errors}");
+    // The next run starts clean, and leaves nothing.
+    let next = user.run(&["camera"], &["true"]).output().unwrap();
+    assert!(next.status.success(), "{}", text(&next));
+    let left = std::fs::read_dir(user.home().join("lastfd")).unwrap();
+    assert_eq!(left.count(), 0);
 }

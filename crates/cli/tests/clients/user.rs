@@ -59,10 +59,13 @@ impl User {
         path
     }
 
-    /// `lastfd` with a bound on its time.
+    /// `lastfd` with a bound on its time. A signal to it is for `lastfd` alone, which
+    /// passes it on: a program that gets it twice may die of the second.
     pub(crate) fn lastfd(&self) -> Command {
         let mut command = Command::new("timeout");
-        command.args(["-k", "5", BOUND]).arg(&self.lastfd);
+        command
+            .args(["--foreground", "-k", "5", BOUND])
+            .arg(&self.lastfd);
         command
             .stdin(Stdio::null())
             .current_dir(self.home())
