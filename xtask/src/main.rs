@@ -6,7 +6,7 @@
 //!
 //! - [`step`] runs one command under a deadline, passing its output through;
 //! - [`plan`] runs stages made of steps and prints the table;
-//! - [`checks`], [`soak`], [`mod@bench`] and [`oracle`] are the stages of the commands.
+//! - [`checks`], [`soak`], [`mod@bench`], [`dist`] and [`oracle`] are the stages of the commands.
 
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "a command line tool talks to its user")]
@@ -15,6 +15,7 @@ mod bench;
 mod checkout;
 mod checks;
 mod counts;
+mod dist;
 mod evidence;
 mod fuzz;
 mod kernel_cases;
@@ -63,6 +64,10 @@ enum Task {
     },
     /// Run the benches and write docs/evidence/bench.md.
     Bench(Selection),
+    /// Make the archive and the wheel, and try them where nothing of ours is installed.
+    ///
+    /// They are left in target/dist.
+    Dist(Selection),
     /// Have a real kernel run the scenarios, and compare with what lastfd prints.
     ///
     /// Builds a User Mode Linux 6.12 with the module of oracle/kernel, in
@@ -117,6 +122,7 @@ fn run(task: Task) -> Result<bool> {
             },
         ),
         Task::Bench(selection) => (bench::STAGES, selection, Checkout::find()?),
+        Task::Dist(selection) => (dist::STAGES, selection, Checkout::find()?),
         Task::Oracle(oracle) => (
             oracle::STAGES,
             Selection::default(),

@@ -124,6 +124,24 @@ pub(crate) const GO_COMPILER: Package = Package {
     present: |_| on_path("go"),
 };
 
+/// A shell and its tools in one static file, for a root with nothing else.
+pub(crate) const BUSYBOX: Package = Package {
+    name: "busybox-static",
+    present: |_| Path::new("/bin/busybox").exists(),
+};
+
+/// The C library of Alpine.
+pub(crate) const MUSL: Package = Package {
+    name: "musl",
+    present: |_| Path::new("/lib/ld-musl-x86_64.so.1").exists(),
+};
+
+/// What compiles for it.
+pub(crate) const MUSL_COMPILER: Package = Package {
+    name: "musl-tools",
+    present: |_| on_path("musl-gcc"),
+};
+
 /// The kernel's source, of which the parser of KTAP is used.
 pub(crate) const KERNEL_SOURCE: Package = Package {
     name: "linux-source-6.12",

@@ -114,6 +114,12 @@ Examples:
   lastfd kunit --fail-nth all
   lastfd kunit --format ktap | ./tools/testing/kunit/kunit.py parse";
 
+const MAN_EXAMPLES: &str = "\
+Examples:
+  lastfd man run | man -l -
+  lastfd man ctl wait | man -l -
+  lastfd man --dir ~/.local/share/man/man1";
+
 const EXPLORE_EXAMPLES: &str = "\
 Without NAME all are explored, 300 schedules each, and told in a table.
 
@@ -170,6 +176,8 @@ pub(crate) enum Command {
         /// The shell
         shell: Shell,
     },
+    /// Print a manual page
+    Man(ManArgs),
 }
 
 #[derive(Debug, Args)]
@@ -387,6 +395,18 @@ impl DebugArgs {
             fail_nth: 0,
         }
     }
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = MAN_EXAMPLES)]
+pub(crate) struct ManArgs {
+    /// The command whose page it is [default: that of lastfd]
+    #[arg(value_name = "COMMAND")]
+    pub(crate) command: Vec<String>,
+
+    /// Write every page into this directory, as NAME.1
+    #[arg(long, value_name = "DIRECTORY", conflicts_with = "command")]
+    pub(crate) dir: Option<PathBuf>,
 }
 
 /// How `lastfd kunit` tells what came of the cases.

@@ -86,6 +86,13 @@ pub(crate) enum Failure {
     Ctl(#[from] lastfd::host::control::ClientError),
     #[error("'{0}' is no time to wait for: write seconds, such as 2.5")]
     Within(f64),
+    #[error("there is no command '{name}' to have a page; there are {known}")]
+    NoPage { name: String, known: String },
+    #[error("failed to write the pages into '{}': {source}", directory.display())]
+    WritePages {
+        directory: PathBuf,
+        source: io::Error,
+    },
     #[error("failed to {doing}: {source}")]
     System {
         doing: &'static str,
@@ -104,6 +111,7 @@ impl Failure {
             | Failure::Emit { .. }
             | Failure::NoCase(_)
             | Failure::Within(_)
+            | Failure::NoPage { .. }
             | Failure::NoExploration { .. }
             | Failure::NoVariant { .. }
             | Failure::Picture(_)
@@ -118,6 +126,7 @@ impl Failure {
             Failure::Plug { .. }
             | Failure::Refused { .. }
             | Failure::Save(_)
+            | Failure::WritePages { .. }
             | Failure::Program(_)
             | Failure::Serve(_)
             | Failure::Ctl(_)

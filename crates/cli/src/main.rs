@@ -16,6 +16,7 @@ mod fault_arg;
 mod iiod;
 mod kunit;
 mod log;
+mod pages;
 mod removal_arg;
 mod replay;
 mod report_file;
@@ -26,8 +27,8 @@ mod usage;
 use std::io::Write;
 use std::process::ExitCode;
 
+use clap::Parser;
 use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser};
 
 use args::{Cli, Command};
 use failure::{Failure, USAGE};
@@ -45,13 +46,8 @@ fn main() -> ExitCode {
         Command::Replay(args) => replay::replay(args),
         Command::Explore(args) => explore::explore(&args),
         Command::Devices => devices::devices(),
-        Command::Completions { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Cli::command(), "lastfd", &mut script);
-            // Nobody reads on, as with `| head`.
-            let _ = std::io::stdout().lock().write_all(&script);
-            Ok(ExitCode::SUCCESS)
-        }
+        Command::Completions { shell } => Ok(pages::completions(shell)),
+        Command::Man(args) => pages::man(&args),
     };
     result.unwrap_or_else(|failure| {
         say(&failure);

@@ -46,3 +46,24 @@ fn no_command_at_all_is_answered_with_help_and_is_wrong_usage() {
     assert_eq!(output.status.code(), Some(64));
     assert!(String::from_utf8_lossy(&output.stderr).contains("Usage: lastfd <COMMAND>"));
 }
+
+#[test]
+fn every_command_has_a_manual_page() {
+    insta::assert_snapshot!("man", said(&["man"]));
+    let folder = tempfile::tempdir().unwrap();
+    said(&["man", "--dir", folder.path().to_str().unwrap()]);
+    let help = said(&["--help"]);
+    let commands = help.lines().skip_while(|line| *line != "Commands:").skip(1);
+    for line in commands.take_while(|line| !line.is_empty()) {
+        let command = line.split_whitespace().next().unwrap();
+        let page = folder.path().join(format!("lastfd-{command}.1"));
+        let page = std::fs::read_to_string(page).unwrap();
+        assert_eq!(page, said(&["man", command]), "{command}");
+    }
+    let wait = folder.path().join("lastfd-ctl-wait.1");
+    let wait = std::fs::read_to_string(wait).unwrap();
+    assert_eq!(wait, said(&["man", "ctl", "wait"]));
+    let nothing = lastfd(&["man", "nothing"]);
+    assert_eq!(nothing.status.code(), Some(64));
+    assert!(String::from_utf8_lossy(&nothing.stderr).contains("no command 'nothing'"));
+}

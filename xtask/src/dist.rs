@@ -1,0 +1,286 @@
+//! `cargo xtask dist`: the archive that a CI machine takes, the Python wheel, and whether
+//! both work where nothing of ours is installed.
+//!
+//! The binary is linked with glibc statically, so that one file runs on Debian 12 and on
+//! a machine with no glibc at all, such as Alpine; that needs no other target than the
+//! host's. Everything is left in `target/dist`.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, ensure};
+use rustix::process::geteuid;
+use xshell::cmd;
+
+use crate::checkout::{Checkout, on_path};
+use crate::packages::{self, BUSYBOX, MUSL, MUSL_COMPILER};
+use crate::plan::{Done, Job, Stage};
+use crate::step::Step;
+
+pub(crate) const STAGES: &[Stage] = &[
+    Stage {
+        name: "archive",
+        does: "build the static binary, its pages and completions, and pack them",
+        budget: |_| 1800,
+        part_of: None,
+        body: archive,
+    },
+    Stage {
+        name: "install-script",
+        does: "ci/install.sh brings the archive into an empty folder, and refuses a wrong one",
+        budget: |_| 60,
+        part_of: None,
+        body: install_script,
+    },
+    Stage {
+        name: "bare-root",
+        does: "the archive at work in a root with busybox and musl, and no glibc",
+        budget: |_| 300,
+        part_of: None,
+        body: bare_root,
+    },
+    Stage {
+        name: "wheel",
+        does: "build the wheel, and test a program with it in a fresh virtual environment",
+        budget: |_| 600,
+        part_of: None,
+        body: wheel,
+    },
+    Stage {
+        name: "cargo-install",
+        does: "cargo install puts a working lastfd into an empty folder",
+        budget: |_| 1800,
+        part_of: None,
+        body: cargo_install,
+    },
+];
+
+/// Names and places of what is made.
+struct Dist {
+    /// `target/dist`
+    folder: PathBuf,
+    /// `lastfd-0.1.0-x86_64-linux`
+    name: String,
+    version: String,
+    /// The static binary.
+    binary: PathBuf,
+}
+
+impl Dist {
+    fn of(checkout: &Checkout) -> Result<Dist> {
+        let manifest = checkout.sh.read_file("Cargo.toml")?;
+        let version = manifest
+            .lines()
+            .skip_while(|line| *line != "[workspace.package]")
+            .find_map(|line| line.strip_prefix("version = "))
+            .context("Cargo.toml has no version of the workspace")?
+            .trim_matches('"')
+            .to_owned();
+        let host = checkout.host()?;
+        let arch = host.split('-').next().unwrap_or(&host);
+        ensure!(
+            host.ends_with("-linux-gnu"),
+            "an archive is made on Linux with glibc; this is {host}"
+        );
+        Ok(Dist {
+            folder: checkout.target.join("dist"),
+            name: format!("lastfd-{version}-{arch}-linux"),
+            binary: checkout
+                .target
+                .join("static")
+                .join(&host)
+                .join("release/lastfd"),
+            version,
+        })
+    }
+
+    fn archive(&self) -> PathBuf {
+        self.folder.join(format!("{}.tar.gz", self.name))
+    }
+
+    /// The archive, which an earlier stage or run has made.
+    fn made(checkout: &Checkout) -> Result<Dist> {
+        let dist = Dist::of(checkout)?;
+        ensure!(
+            dist.archive().is_file(),
+            "there is no {}: run `cargo xtask dist --only archive` first",
+            dist.archive().display()
+        );
+        Ok(dist)
+    }
+}
+
+fn archive(job: &mut Job<'_>) -> Result<Done> {
+    let dist = Dist::of(job.checkout)?;
+    let (sh, host) = (&job.checkout.sh, job.checkout.host()?);
+    // A folder of its own: other flags would throw the ordinary build away.
+    let target = job.checkout.target.join("static");
+    let build = cmd!(
+        sh,
+        "cargo build --release --package lastfd-cli --target {host} --target-dir {target}"
+    );
+    job.run(Step::new(build).env("RUSTFLAGS", "-C target-feature=+crt-static -C strip=symbols"))?;
+
+    let root = dist.folder.join(&dist.name);
+    sh.remove_path(&root)?;
+    let (bin, man) = (root.join("bin"), root.join("share/man/man1"));
+    let completions = root.join("share/completions");
+    for folder in [&bin, &man, &completions] {
+        sh.create_dir(folder)?;
+    }
+    sh.copy_file(&dist.binary, &bin)?;
+    for file in ["README.md", "LICENSE-MIT", "LICENSE-APACHE"] {
+        sh.copy_file(file, &root)?;
+    }
+    let binary = &dist.binary;
+    job.run(Step::new(cmd!(sh, "{binary} man --dir {man}")))?;
+    for (shell, file) in [
+        ("bash", "lastfd.bash"),
+        ("zsh", "_lastfd"),
+        ("fish", "lastfd.fish"),
+    ] {
+        let script = cmd!(sh, "{binary} completions {shell}").quiet().read()?;
+        sh.write_file(completions.join(file), script)?;
+    }
+
+    let (folder, name, archive) = (&dist.folder, &dist.name, dist.archive());
+    // The same sources give the same archive.
+    let pack = cmd!(
+        sh,
+        "tar --create --gzip --file {archive} --directory {folder} --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner {name}"
+    );
+    job.run(Step::new(pack).env("GZIP", "-9n"))?;
+    let _in_folder = sh.push_dir(folder);
+    let file = format!("{name}.tar.gz");
+    let sum = cmd!(sh, "sha256sum {file}").quiet().read()?;
+    sh.write_file(format!("{file}.sha256"), format!("{sum}\n"))?;
+    let bytes = std::fs::metadata(&archive)?.len();
+    println!("{}: {:.1} MB", archive.display(), bytes as f64 / 1e6);
+    Ok(Done::Passed)
+}
+
+fn install_script(job: &mut Job<'_>) -> Result<Done> {
+    let dist = Dist::made(job.checkout)?;
+    let sh = &job.checkout.sh;
+    let folder = sh.create_temp_dir()?;
+    let (into, source) = (folder.path().join("into"), dist.folder.clone());
+    let (version, base) = (&dist.version, format!("file://{}", source.display()));
+    job.run(
+        Step::new(cmd!(sh, "sh ci/install.sh {into}"))
+            .env("LASTFD_VERSION", version.clone())
+            .env("LASTFD_BASE_URL", base),
+    )?;
+    let installed = into.join("bin/lastfd");
+    let said = cmd!(sh, "{installed} --version").read()?;
+    ensure!(said == format!("lastfd {version}"), "it says '{said}'");
+
+    // One byte too many, and it is refused.
+    let broken = folder.path().join("broken");
+    sh.create_dir(&broken)?;
+    let (archive, sum) = (dist.archive(), format!("{}.tar.gz.sha256", dist.name));
+    let mut bytes = sh.read_binary_file(&archive)?;
+    bytes.push(0);
+    sh.write_file(broken.join(format!("{}.tar.gz", dist.name)), bytes)?;
+    sh.copy_file(source.join(sum), &broken)?;
+    let refused = cmd!(sh, "sh ci/install.sh {into}")
+        .env("LASTFD_VERSION", version)
+        .env("LASTFD_BASE_URL", format!("file://{}", broken.display()))
+        .ignore_status()
+        .output()?;
+    ensure!(
+        !refused.status.success(),
+        "an archive with a wrong sum was taken"
+    );
+    Ok(Done::Passed)
+}
+
+/// A program of musl's, in a root where only busybox, musl and the archive are.
+fn bare_root(job: &mut Job<'_>) -> Result<Done> {
+    let dist = Dist::made(job.checkout)?;
+    if let Done::Skipped(why) = packages::install(job, &[BUSYBOX, MUSL, MUSL_COMPILER])? {
+        return Ok(Done::Skipped(why));
+    }
+    if !on_path("unshare") {
+        return Ok(Done::Skipped("there is no unshare(1) here".to_owned()));
+    }
+    let sh = &job.checkout.sh;
+    let folder = sh.create_temp_dir()?;
+    let root = folder.path().join("root");
+    for inside in ["bin", "lib", "opt", "proc", "dev", "tmp", "sys", "run"] {
+        sh.create_dir(root.join(inside))?;
+    }
+    sh.copy_file("/bin/busybox", root.join("bin"))?;
+    let loader = "/lib/ld-musl-x86_64.so.1";
+    sh.copy_file(std::fs::canonicalize(loader)?, root.join("lib/ld-musl-x86_64.so.1"))?;
+    let (archive, opt) = (dist.archive(), root.join("opt"));
+    let unpack = cmd!(sh, "tar --extract --gzip --file {archive} --directory {opt} --strip-components=1");
+    job.run(Step::new(unpack))?;
+    let program = root.join("bin/frame");
+    let source = "xtask/programs/frame.c";
+    job.run(Step::new(cmd!(sh, "musl-gcc -O2 -o {program} {source}")))?;
+
+    let inside = "mount -t proc proc \"$0/proc\" && exec chroot \"$0\" /bin/busybox sh -ec '\
+        /opt/bin/lastfd --version; \
+        test ! -e /lib64; \
+        /opt/bin/lastfd run --device camera --unplug camera@ioctl:VIDIOC_DQBUF:3 -- /bin/frame /dev/video0 3'";
+    let user: &[&str] = match geteuid().is_root() {
+        true => &[],
+        false => &["--map-root-user"],
+    };
+    job.run(Step::new(cmd!(
+        sh,
+        "unshare {user...} --mount --pid --fork --kill-child sh -c {inside} {root}"
+    )))?;
+    Ok(Done::Passed)
+}
+
+fn wheel(job: &mut Job<'_>) -> Result<Done> {
+    let dist = Dist::made(job.checkout)?;
+    let sh = &job.checkout.sh;
+    let python = match cmd!(sh, "python3 -c 'import venv, ensurepip'")
+        .quiet()
+        .ignore_stderr()
+        .run()
+    {
+        Ok(()) => "python3",
+        Err(_) => return Ok(Done::Skipped("there is no python3 with venv here".to_owned())),
+    };
+    let folder = sh.create_temp_dir()?;
+    let (builder, user) = (folder.path().join("builder"), folder.path().join("user"));
+    let wheels = dist.folder.join("wheels");
+    sh.remove_path(&wheels)?;
+    job.run(Step::new(cmd!(sh, "{python} -m venv {builder}")))?;
+    let pip = builder.join("bin/pip");
+    job.run(Step::new(cmd!(sh, "{pip} install --quiet build")))?;
+    let builder = builder.join("bin/python");
+    job.run(
+        Step::new(cmd!(sh, "{builder} -m build --wheel --outdir {wheels} python"))
+            .env("LASTFD_BINARY", dist.binary.display().to_string())
+            .env("LASTFD_VERSION", dist.version.clone()),
+    )?;
+    let wheel = sh.read_dir(&wheels)?.pop().context("no wheel was built")?;
+    job.run(Step::new(cmd!(sh, "{python} -m venv {user}")))?;
+    let pip = user.join("bin/pip");
+    job.run(Step::new(cmd!(sh, "{pip} install --quiet {wheel} pytest")))?;
+    let pytest = user.join("bin/pytest");
+    let tests = job.checkout.root.join("python/tests");
+    // The package of the wheel is tested, not the folder.
+    job.run(Step::new(cmd!(
+        sh,
+        "{pytest} -p no:cacheprovider --rootdir {folder} --import-mode=importlib {tests}",
+        folder = folder.path()
+    )))?;
+    Ok(Done::Passed)
+}
+
+fn cargo_install(job: &mut Job<'_>) -> Result<Done> {
+    let sh = &job.checkout.sh;
+    let folder = sh.create_temp_dir()?;
+    let (root, target) = (folder.path(), &job.checkout.target);
+    job.run(Step::new(cmd!(
+        sh,
+        "cargo install --locked --path crates/cli --root {root} --target-dir {target}"
+    )))?;
+    let installed = root.join("bin/lastfd");
+    job.run(Step::new(cmd!(sh, "{installed} run")))?;
+    Ok(Done::Passed)
+}
