@@ -78,6 +78,29 @@ impl fmt::Debug for Mapped {
     }
 }
 
+/// An mmap that has begun.
+#[derive(Debug)]
+#[must_use = "what begins is told, and so its end must be"]
+pub struct MapCall<'a>(&'a OpenFile);
+
+impl MapCall<'_> {
+    /// Carries it out.
+    ///
+    /// # Errors
+    /// As [`OpenFile::mmap`].
+    #[track_caller]
+    pub fn end(self, request: MapRequest) -> Result<Mapping> {
+        let file = self.0.file();
+        let mapping = self.0.map(request);
+        file.system.emit(|| EventKind::OperationEnd {
+            file: file.name.clone(),
+            op: "mmap".into(),
+            result: mapping.as_ref().map(|_| 0).map_err(|errno| *errno),
+        });
+        mapping
+    }
+}
+
 /// A mapping of a file's memory. It keeps the file open, as a mapping does in
 /// the kernel: the last close comes after the last munmap. A clone is the same
 /// mapping in a forked child.
@@ -209,18 +232,18 @@ impl OpenFile {
     /// out of reach; and what the driver answers.
     #[track_caller]
     pub fn mmap(&self, request: MapRequest) -> Result<Mapping> {
+        self.begin_mmap().end(request)
+    }
+
+    /// Begins an mmap, for a front end that can stop the program there: it is told, and
+    /// the driver has not been asked.
+    pub fn begin_mmap(&self) -> MapCall<'_> {
         let file = self.file();
         file.system.emit(|| EventKind::OperationBegin {
             file: file.name.clone(),
             op: "mmap".into(),
         });
-        let mapping = self.map(request);
-        file.system.emit(|| EventKind::OperationEnd {
-            file: file.name.clone(),
-            op: "mmap".into(),
-            result: mapping.as_ref().map(|_| 0).map_err(|errno| *errno),
-        });
-        mapping
+        MapCall(self)
     }
 
     #[track_caller]

@@ -68,6 +68,18 @@ pub fn open(system: &System, path: &str, flags: OpenFlags) -> Result<OpenFile> {
     chrdev_open(system, &inode, format!("/dev/{file_name}").into(), flags)
 }
 
+/// Tells that a program is about to open the node with this path, if there is one. For a
+/// front end that can stop the program there; [`open()`] does not tell by itself.
+pub fn begin_open(system: &System, path: &str) {
+    let name = path.strip_prefix("/dev/");
+    if let Some(node) = name.and_then(|name| system.dev_node(name)) {
+        system.emit(|| EventKind::OpenBegin {
+            device: node.device.device_ref(),
+            path: path.into(),
+        });
+    }
+}
+
 /// Opens by number, as a node that `mknod` made anywhere leads to a driver.
 ///
 /// # Errors

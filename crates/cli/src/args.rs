@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::builder::Styles;
 use clap::builder::styling::AnsiColor;
@@ -11,7 +12,7 @@ use lastfd::devices::Spec;
 use lastfd::iiod::UnplugAnswers;
 use lastfd::model::{DebugOptions, FailNth};
 use lastfd::supervisor::Restrictions;
-use lastfd::{Fault, IIOD_PORT, Rules};
+use lastfd::{Expectations, Fault, IIOD_PORT, Rules, When};
 
 use crate::fault_arg::FaultArg;
 use crate::removal_arg::RemovalArg;
@@ -42,6 +43,10 @@ WHEN is a time since the start (300ms, 1.5s, 20us) or an event of the device:
   blocked:CALL           a call (read, poll, an ioctl's name) went to sleep
   show:ATTRIBUTE, store:ATTRIBUTE
                          an attribute was read, written
+  before:CALL, after:CALL
+                         a program is about to make a call, has made it, whatever comes of it:
+                         open, read, write, pread, pwrite, poll, select, mmap, ioctl, ioctl:NAME,
+                         and after:close; it stands still until the device has gone
   buffer-enable, buffer-disable, streamon
                          streaming begins, ends
 A number after it is how often it has to happen: read:5.
@@ -66,8 +71,12 @@ Without a program, a built-in client opens every node, uses it, holds it through
 and closes it; each device is unplugged on the first read if nothing is to be done to any. The log goes
 to standard output then, and to standard error with a program, whose output is its own.
 
+With --expect the run ends as soon as something expected is not met, with a line that says which
+process has what open, and what it called last. A program that ends before the device went did
+not meet it either.
+
 Exit status: the program's, or 128 and its signal's number; 70 if a driver broke a lifetime
-rule; 64 for wrong usage; 126 and 127 if the program cannot be run or is not there. Without a
+rule; 71 if an expectation was not met; 64 for wrong usage; 126 and 127 if the program cannot be run or is not there. Without a
 program 1 if the client or the schedule did not come to its end.
 
 With --fail-nth nothing is logged, and what the client makes of the failure does not count: what
@@ -82,6 +91,34 @@ Examples:
   lastfd run --device camera --unplug camera@ioctl:VIDIOC_DQBUF:30 -- v4l2-ctl --stream-mmap
   lastfd run --device camera --fault camera:fail:VIDIOC_QBUF:2:EIO@streamon -- v4l2-ctl --stream-mmap
   lastfd run --device iio-adc --unplug iio-adc@300ms -- iio_readdev -u {uri} -b 16 lastfd-adc";
+
+const SWEEP_EXAMPLES: &str = "\
+A first run, in which the devices stay, numbers the program's operations on their nodes: open,
+each ioctl by its name, read, write, poll, select, mmap, close. It ends with the program, or when
+a second has shown nothing new. Then a run for each point: the device goes before the operation,
+while the program sleeps in it, after it. The program stands still meanwhile, so that a point is
+the same in each run. Of what repeats, the first three are tried and --sample more.
+
+What becomes of the program:
+  ended        by itself, whatever its status; good
+  let go       it runs on, and has closed the device; good
+  crashed      a signal ended it
+  hung         it sleeps in a call on the device that never ends, --timeout after; or, if it ends
+               by itself undisturbed, it does not. Where a kernel wakes nobody either, it says so
+  spun         it makes more than --spin calls a second on a dead descriptor
+  kept         it still has a descriptor or a mapping, --timeout after
+  not reached  the device never went: the program took another way
+
+Each line ends with the `lastfd run` that repeats the run. The program's input is empty, and what
+it prints is nowhere; repeat a run to see it. What is left of it is killed after each run.
+
+Exit status: 0 if no point is crashed, hung, spun or kept; 71 if one is; 64 for wrong usage; 1 if
+the program never touches a device; 126 and 127 if it cannot be run or is not there.
+
+Examples:
+  lastfd sweep -- cat /dev/iio:device0
+  lastfd sweep --device camera -- v4l2-ctl --stream-mmap --stream-count=10
+  lastfd sweep --device camera --format junit -- ./my-camera-app > sweep.xml";
 
 const IIOD_EXAMPLES: &str = "\
 Examples:
@@ -159,6 +196,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Plug devices in, have them used, pull them out, and judge
     Run(RunArgs),
+    /// Pull a device out at every point of a program's work, and say what becomes of it
+    Sweep(SweepArgs),
     /// Serve devices to clients of libiio until interrupted
     Iiod(IiodArgs),
     /// Ask a run that is going on, from another terminal
@@ -220,6 +259,12 @@ pub(crate) struct RunArgs {
     #[arg(long, short)]
     pub(crate) verbose: bool,
 
+    /// What is expected of the program once a device went: ends=TIME, closes=TIME, no-spin,
+    /// no-spin=CALLS, no-crash
+    #[arg(long, value_name = "WHAT,...", requires = "program")]
+    #[arg(conflicts_with_all = ["iiod_only", "fail_nth"])]
+    pub(crate) expect: Option<Expectations>,
+
     /// Show the program no nodes: it reaches IIO devices through the iiod alone
     #[arg(long)]
     pub(crate) iiod_only: bool,
@@ -241,6 +286,66 @@ pub(crate) struct RunArgs {
     /// A program that uses the devices; {uri} in its arguments is the iiod's address
     #[arg(last = true, value_name = "PROGRAM")]
     pub(crate) program: Vec<std::ffi::OsString>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = SWEEP_EXAMPLES)]
+pub(crate) struct SweepArgs {
+    /// Plug this in [default: iio-adc]; `lastfd devices` lists kinds and keys
+    #[arg(long = "device", value_name = "KIND[:KEY=VALUE,...]")]
+    pub(crate) devices: Vec<Spec>,
+
+    /// The kernel whose rules to follow
+    #[arg(long, value_name = "RULES", default_value_t, value_parser = parse_rules)]
+    pub(crate) rules: Rules,
+
+    /// Make so many runs at a time [default: the processors]
+    #[arg(long, value_name = "N")]
+    pub(crate) jobs: Option<std::num::NonZeroU16>,
+
+    /// How to tell
+    #[arg(long, value_enum, default_value_t = SweepFormat::Pretty)]
+    pub(crate) format: SweepFormat,
+
+    /// How long the program may take for what it has to do once its device went
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_time)]
+    pub(crate) timeout: Duration,
+
+    /// So many calls a second on a dead descriptor are too many
+    #[arg(long, value_name = "CALLS", default_value_t = 1000)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) spin: u64,
+
+    /// How long it may take to come to a point, and to its first operation
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_time)]
+    pub(crate) limit: Duration,
+
+    /// Of repeats of an operation past the third, try so many
+    #[arg(long, value_name = "N", default_value_t = 1, conflicts_with = "every")]
+    pub(crate) sample: u32,
+
+    /// Try all repeats
+    #[arg(long)]
+    pub(crate) every: bool,
+
+    /// What the choice of repeats depends on
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub(crate) seed: u64,
+
+    /// The program; {uri} in its arguments is the address of an iiod
+    #[arg(last = true, value_name = "PROGRAM")]
+    pub(crate) program: Vec<std::ffi::OsString>,
+}
+
+/// How `lastfd sweep` tells what came of it.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(crate) enum SweepFormat {
+    /// A line for each point, a table and a verdict
+    Pretty,
+    /// JUnit XML, a case for each point
+    Junit,
+    /// JSON
+    Json,
 }
 
 #[derive(Debug, Args)]
@@ -503,6 +608,13 @@ fn parse_schedules(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(0) | Err(_) => Err("write how many schedules to run, 1 at least".to_owned()),
         Ok(count) => Ok(count),
+    }
+}
+
+fn parse_time(text: &str) -> Result<Duration, String> {
+    match text.parse() {
+        Ok(When::At(time)) if !time.is_zero() => Ok(time),
+        _ => Err("write a number with a unit, such as 300ms or 2s".to_owned()),
     }
 }
 

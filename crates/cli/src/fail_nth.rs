@@ -30,7 +30,7 @@ pub(crate) fn run(
         }
         let bench = set_up(args, builder);
         let said = match plan.begin(&bench) {
-            Ok(()) => use_them(&bench, args, signals).map(|ending| format!("{ending:?}")),
+            Ok(()) => use_them(&bench, args, signals).map(|(ending, _)| format!("{ending:?}")),
             Err(
                 failure @ Failure::Plug {
                     errno: Errno::ENOMEM,

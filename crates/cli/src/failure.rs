@@ -11,6 +11,8 @@ use lastfd::report::{SaveError, UnknownFormat};
 pub(crate) const USAGE: u8 = 64;
 /// A driver broke a lifetime rule.
 pub(crate) const DRIVER: u8 = 70;
+/// A program did not do what was expected of it when its device went.
+pub(crate) const PROGRAM: u8 = 71;
 
 /// Why a command came to nothing.
 #[derive(Debug, thiserror::Error)]
@@ -93,6 +95,12 @@ pub(crate) enum Failure {
         directory: PathBuf,
         source: io::Error,
     },
+    #[error(
+        "there is no program to sweep: write it after --, such as `lastfd sweep -- cat /dev/iio:device0`"
+    )]
+    NoProgram,
+    #[error("failed to sweep: {0}")]
+    Sweep(#[from] lastfd::sweep::SweepError),
     #[error("failed to {doing}: {source}")]
     System {
         doing: &'static str,
@@ -105,6 +113,7 @@ impl Failure {
         match self {
             Failure::UnknownName { .. }
             | Failure::NotOfKind { .. }
+            | Failure::NoProgram
             | Failure::Report(_)
             | Failure::NoScenario(_)
             | Failure::EmitOne
@@ -130,6 +139,7 @@ impl Failure {
             | Failure::Program(_)
             | Failure::Serve(_)
             | Failure::Ctl(_)
+            | Failure::Sweep(_)
             | Failure::System { .. } => 1,
         }
     }

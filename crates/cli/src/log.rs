@@ -120,6 +120,7 @@ fn is_noise(kind: &EventKind) -> bool {
         | DevresRemoved { .. }
         | RefTaken { .. }
         | RefDropped { .. }
+        | OpenBegin { .. }
         | OperationBegin { .. }
         | Memory { .. }
         | Embedded { .. }

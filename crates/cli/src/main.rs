@@ -22,6 +22,7 @@ mod replay;
 mod report_file;
 mod run;
 mod signals;
+mod sweep;
 mod usage;
 
 use std::io::Write;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
     };
     let result = match cli.command {
         Command::Run(args) => run::run(&args),
+        Command::Sweep(args) => sweep::sweep(&args),
         Command::Iiod(args) => iiod::iiod(args),
         Command::Ctl(args) => ctl::ctl(args),
         Command::Kunit(args) => kunit::kunit(&args),

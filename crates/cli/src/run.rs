@@ -8,12 +8,12 @@ use anstream::AutoStream;
 use lastfd::devices::Spec;
 use lastfd::report::Format;
 use lastfd::sync::{Arc, Cancel};
-use lastfd::{Bench, Builder, Ending, Keep, Manner, Report, Verdict, find_program};
+use lastfd::{Bench, Broken, Builder, Ending, Keep, Manner, Report, Verdict, find_program};
 
 use crate::args::RunArgs;
 use crate::device_arg::{DEFAULT, names, plug_all};
 use crate::fail_nth;
-use crate::failure::{DRIVER, Failure};
+use crate::failure::{DRIVER, Failure, PROGRAM};
 use crate::fault_arg::FaultArg;
 use crate::log::{BAD, GOOD, LiveLog, Out};
 use crate::removal_arg::RemovalArg;
@@ -54,14 +54,22 @@ fn conduct(
     let plan = Plan::of(args)?;
     let bench = set_up(args, builder.debug(args.debug.options()));
     plan.begin(&bench)?;
-    let ending = use_them(&bench, args, signals)?;
+    let (ending, broken) = use_them(&bench, args, signals)?;
     let report = bench.finish();
     print(out, report.verdict());
+    if let Some(broken) = &broken {
+        // Nobody may be reading; the exit status says it too.
+        let _ = writeln!(out, "{BAD}expected: {broken}{BAD:#}");
+    }
     if let Some(path) = &args.report {
         report.save(path)?;
     }
     let with_program = !args.program.is_empty();
-    Ok(status(&report, &ending, with_program, signals))
+    let status = status(&report, &ending, with_program, signals);
+    Ok(match broken {
+        Some(_) if status != DRIVER => PROGRAM,
+        _ => status,
+    })
 }
 
 /// What is plugged in, and when it goes.
@@ -149,23 +157,31 @@ pub(crate) fn use_them(
     bench: &Bench,
     args: &RunArgs,
     signals: &Signals,
-) -> Result<Ending, Failure> {
+) -> Result<(Ending, Option<Broken>), Failure> {
     let Some((program, arguments)) = args.program.split_first() else {
         let cancel = Cancel::new();
         signals.cancel(cancel.clone());
         let ending = bench.run_client(&cancel);
-        return ending.map_err(|source| Failure::System {
+        let ending = ending.map_err(|source| Failure::System {
             doing: "start the built-in client",
             source,
-        });
+        })?;
+        return Ok((ending, None));
     };
     let program = bench.command(program).args(arguments);
     let program = program.iiod_only(args.iiod_only).spawn()?;
     signals.pass_to(program.signaller());
-    let ending = program.wait();
+    let broken = args
+        .expect
+        .and_then(|expected| expected.watch(&program).err());
+    let ending = match broken {
+        // Nobody waits for one that hangs.
+        Some(_) => program.kill(),
+        None => program.wait(),
+    };
     signals.end_us();
     bench.wait_for_clients(CLOSING);
-    Ok(ending)
+    Ok((ending, broken))
 }
 
 fn planned(unplug: &[RemovalArg], unbind: &[RemovalArg]) -> Vec<(RemovalArg, Manner)> {

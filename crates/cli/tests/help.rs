@@ -21,6 +21,7 @@ fn said(args: &[&str]) -> String {
 fn help_has_examples() {
     insta::assert_snapshot!("help", said(&["--help"]));
     insta::assert_snapshot!("help_run", said(&["run", "--help"]));
+    insta::assert_snapshot!("help_sweep", said(&["sweep", "--help"]));
     insta::assert_snapshot!("help_iiod", said(&["iiod", "--help"]));
     insta::assert_snapshot!("help_ctl", said(&["ctl", "--help"]));
     insta::assert_snapshot!("help_ctl_wait", said(&["ctl", "wait", "--help"]));

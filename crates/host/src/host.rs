@@ -161,6 +161,11 @@ impl Host {
         }
     }
 
+    /// Tells that a program is about to open a device's node.
+    pub fn begin_open(&self, entry: &Entry) {
+        lastfd_chrdev::begin_open(&self.shared.system, &entry.path);
+    }
+
     /// Opens what a path led to.
     ///
     /// A device's driver may sleep in its `open`.

@@ -19,6 +19,7 @@ use lastfd_sync::{Arc, Clock, Mutex, WaitQueue, wait_event};
 
 #[cfg(feature = "devices")]
 use crate::fault::Fault;
+use crate::judge::Witness;
 use crate::plugged::{Plugged, Unplug};
 use crate::schedule::{Deed, Schedule};
 use crate::when::{Trigger, When};
@@ -178,7 +179,7 @@ impl Builder {
             events: Mutex::default(),
             arrived: WaitQueue::new(),
             listeners,
-            files: Mutex::default(),
+            witness: Witness::default(),
         });
         let listener: Arc<dyn Listener> = kept.clone();
         Bench {
@@ -201,8 +202,7 @@ struct Kept {
     events: Mutex<Vec<Event>>,
     arrived: WaitQueue,
     listeners: Vec<Arc<dyn Listener>>,
-    /// Open files, with the device of each.
-    files: Mutex<BTreeMap<u64, u64>>,
+    witness: Witness,
 }
 
 impl Listener for Kept {
@@ -213,18 +213,7 @@ impl Listener for Kept {
     }
 
     fn event(&self, event: &Event) {
-        match &event.kind {
-            EventKind::FileOpened {
-                file,
-                device: Some(device),
-            } => {
-                self.files.lock().insert(file.id, device.id);
-            }
-            EventKind::FileClosed { file, .. } => {
-                self.files.lock().remove(&file.id);
-            }
-            _ => {}
-        }
+        self.witness.event(event);
         for listener in &self.listeners {
             listener.event(event);
         }
@@ -425,7 +414,7 @@ impl Bench {
     /// # Errors
     /// The system has no thread to give.
     pub fn remove_when(&self, target: &Plugged, manner: Manner, when: When) -> io::Result<()> {
-        let files = self.kept.files.lock().clone();
+        let files = self.kept.witness.open_files();
         self.schedule
             .add(target, Deed::Remove(manner), when, &files)
     }
@@ -437,11 +426,11 @@ impl Bench {
     /// The system has no thread to give.
     #[cfg(feature = "devices")]
     pub fn fault_when(&self, target: &Plugged, fault: Fault, when: When) -> io::Result<()> {
-        let files = self.kept.files.lock().clone();
+        let files = self.kept.witness.open_files();
         self.schedule.add(target, Deed::Fault(fault), when, &files)
     }
 
-    #[cfg(feature = "iio")]
+    #[cfg(any(feature = "iio", feature = "iiod"))]
     pub(crate) fn schedule(&self) -> &Schedule {
         &self.schedule
     }
@@ -486,6 +475,12 @@ impl Bench {
         let mut events = self.kept.events.lock().clone();
         events.sort_by_key(|event| event.seq);
         events
+    }
+
+    /// What programs did with devices so far.
+    #[cfg(feature = "iiod")]
+    pub(crate) fn witness(&self) -> &Witness {
+        &self.kept.witness
     }
 
     /// The lifetime rules that were broken so far, each with its proof. Empty where the

@@ -29,6 +29,7 @@ mod control;
 pub mod explore;
 #[cfg(feature = "devices")]
 mod fault;
+mod judge;
 mod plugged;
 #[cfg(feature = "iiod")]
 mod process;
@@ -37,6 +38,9 @@ mod program;
 mod schedule;
 #[cfg(feature = "iiod")]
 mod serve;
+mod step;
+#[cfg(all(feature = "iiod", feature = "devices"))]
+pub mod sweep;
 #[cfg(feature = "iiod")]
 mod udev;
 mod when;
@@ -78,6 +82,8 @@ pub use lastfd_v4l2 as v4l2;
 pub use bench::{Awaited, Bench, Builder, DeviceError, Keep, NotSeen};
 #[cfg(feature = "devices")]
 pub use fault::{FailedCall, Fault, FaultError, SourceFault, UnknownFault};
+#[cfg(feature = "iiod")]
+pub use judge::{Asleep, Broken, Clinging, ExpectError, Expectations, Outcome, Patience};
 pub use lastfd_model::{Errno, Event, EventKind, Rules, System};
 pub use lastfd_report::{Ending, Manner, Report, Verdict};
 pub use plugged::Plugged;
@@ -89,4 +95,5 @@ pub use process::Signaller;
 pub use program::{Command, Output, Program, ProgramError, find_program};
 #[cfg(feature = "iiod")]
 pub use serve::IIOD_PORT;
+pub use step::Step;
 pub use when::{EVENTS, Trigger, When, WhenError};

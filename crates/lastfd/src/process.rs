@@ -4,7 +4,7 @@ use std::io;
 use std::process::{Child, ChildStderr, ChildStdout, ExitStatus};
 
 use lastfd_supervisor as supervisor;
-use lastfd_sync::{Arc, Mutex, thread};
+use lastfd_sync::{Arc, Mutex, WaitQueue, thread};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
 /// A process that was started.
@@ -72,6 +72,42 @@ impl Process {
         match self {
             Process::Served(child) => (child.stdout.take(), child.stderr.take()),
             Process::Bare { child, .. } => (child.stdout.take(), child.stderr.take()),
+        }
+    }
+
+    /// How it ended, if it did.
+    pub(crate) fn try_wait(&self) -> Option<ExitStatus> {
+        match self {
+            Process::Served(child) => child.try_wait(),
+            // Only waiting for it takes its status.
+            Process::Bare { .. } => None,
+        }
+    }
+
+    /// Woken when it ends, if that can be seen without waiting for it.
+    pub(crate) fn changed(&self) -> Option<&WaitQueue> {
+        match self {
+            Process::Served(child) => Some(child.changed()),
+            Process::Bare { .. } => None,
+        }
+    }
+
+    /// Whether nobody is left of it and all that it started.
+    pub(crate) fn is_deserted(&self) -> bool {
+        match self {
+            Process::Served(child) => child.is_empty(),
+            Process::Bare { pid, .. } => pid.lock().is_none(),
+        }
+    }
+
+    /// Kills it, and all that it started as far as that is known.
+    pub(crate) fn kill(&self) {
+        match self {
+            Process::Served(child) => child.kill(),
+            Process::Bare { .. } => {
+                const SIGKILL: i32 = 9;
+                self.signaller().send(SIGKILL);
+            }
         }
     }
 

@@ -4,11 +4,11 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{self, Stdio};
+use std::process::{self, ExitStatus, Stdio};
 
 use lastfd_report::{Ending, RunEvent};
-use lastfd_supervisor::SpawnError;
-use lastfd_sync::{Arc, thread};
+use lastfd_supervisor::{Sleeper, SpawnError};
+use lastfd_sync::{Arc, WaitQueue, thread};
 use rustix::fs::Access;
 
 use crate::bench::Bench;
@@ -70,6 +70,8 @@ pub struct Command<'a> {
     /// Not yet in `inner`: where the iiod is, is known when it is started.
     args: Vec<OsString>,
     iiod_only: bool,
+    /// Also where no argument asks for its address.
+    always_iiod: bool,
 }
 
 impl Bench {
@@ -94,6 +96,7 @@ impl Bench {
             inner: process::Command::new(program),
             args: Vec::new(),
             iiod_only: false,
+            always_iiod: true,
         }
     }
 }
@@ -143,13 +146,26 @@ impl<'a> Command<'a> {
         self
     }
 
+    /// Whether the bench's iiod is started with it where no argument asks for its address,
+    /// too, for clients that look for one by themselves. It is unless told.
+    #[must_use]
+    pub fn always_iiod(mut self, always_iiod: bool) -> Self {
+        self.always_iiod = always_iiod;
+        self
+    }
+
     /// Starts it.
     ///
     /// # Errors
     /// There is no such program, it cannot be executed, the machine does not let it see
     /// devices, or the system gives no process, address or thread.
     pub fn spawn(mut self) -> Result<Program<'a>, ProgramError> {
-        let uri = match self.bench.iiod() {
+        let asks = |arg: &OsString| arg.to_str().is_some_and(|text| text.contains(URI));
+        let uri = match self.always_iiod || self.args.iter().any(asks) {
+            true => self.bench.iiod(),
+            false => Ok(String::new()),
+        };
+        let uri = match uri {
             Ok(uri) => uri,
             Err(source) => {
                 let program = self.program;
@@ -314,13 +330,49 @@ impl Program<'_> {
         self.reap()
     }
 
+    /// How it ended, if it did.
+    pub fn ending(&self) -> Option<Ending> {
+        self.process.try_wait().map(ending)
+    }
+
+    /// Whether nobody is left of it and all that it started; of one that is not served,
+    /// whether it ended.
+    pub fn is_deserted(&self) -> bool {
+        self.process.is_deserted()
+    }
+
+    /// Ends it with SIGKILL, and all that it started, and waits until they are gone.
+    pub fn kill(mut self) -> Ending {
+        self.process.kill();
+        self.reap()
+    }
+
+    /// Its name, as it was asked for.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn bench(&self) -> &Bench {
+        self.bench
+    }
+
+    /// Woken when it ends.
+    pub(crate) fn changed(&self) -> Option<&WaitQueue> {
+        self.process.changed()
+    }
+
+    /// Its calls that sleep, and those of all that it started.
+    pub(crate) fn sleepers(&self) -> Vec<Sleeper> {
+        let supervisor = match self.process {
+            Process::Served(_) => self.bench.supervisor().ok(),
+            Process::Bare { .. } => None,
+        };
+        supervisor.map_or_else(Vec::new, |supervisor| supervisor.sleepers())
+    }
+
     fn reap(&mut self) -> Ending {
         let ending = match self.process.wait() {
-            Ok(status) => match (status.code(), status.signal()) {
-                (Some(code), _) => Ending::Exited(code as u8),
-                (None, Some(signal)) => Ending::Killed(signal),
-                (None, None) => Ending::Failed(status.to_string().into()),
-            },
+            Ok(status) => ending(status),
             Err(error) => Ending::Failed(format!("failed to wait for it: {error}").into()),
         };
         self.is_over = true;
@@ -351,6 +403,14 @@ impl Program<'_> {
             stdout: stdout.map_err(|source| fault(&name, source))?,
             stderr: stderr.map_err(|source| fault(&name, source))?,
         })
+    }
+}
+
+fn ending(status: ExitStatus) -> Ending {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => Ending::Exited(code as u8),
+        (None, Some(signal)) => Ending::Killed(signal),
+        (None, None) => Ending::Failed(status.to_string().into()),
     }
 }
 

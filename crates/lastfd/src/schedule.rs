@@ -9,6 +9,7 @@ use std::io;
 use lastfd_model::event::Listener;
 use lastfd_model::{Event, EventKind, Subscription};
 use lastfd_report::{Manner, RunEvent};
+use lastfd_sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use lastfd_sync::thread::JoinHandle;
 use lastfd_sync::{Arc, Cancel, Clock, Ktime, Mutex, WaitError, WaitQueue, wait_event};
 
@@ -28,6 +29,12 @@ struct Shared {
     plans: Mutex<Vec<Plan>>,
     changed: WaitQueue,
     stop: Cancel,
+    /// How many plans are due and not done. Counted up by whoever tells the event, before
+    /// its teller goes on.
+    due: AtomicUsize,
+    done: WaitQueue,
+    /// A removal took too long once: it may wait for the program.
+    impatient: AtomicBool,
 }
 
 /// What is done.
@@ -75,6 +82,8 @@ struct Plan {
 enum State {
     Waiting,
     Due,
+    /// It is being done.
+    Begun,
     Done,
 }
 
@@ -135,6 +144,26 @@ impl Schedule {
         plans.iter().any(|plan| plan.target.name() == target.name())
     }
 
+    /// Whether something is due, or being done.
+    #[cfg(feature = "iiod")]
+    pub(crate) fn is_due(&self) -> bool {
+        self.shared.due.load(Ordering::SeqCst) > 0
+    }
+
+    /// Woken when something that was due is done.
+    #[cfg(feature = "iiod")]
+    pub(crate) fn done(&self) -> &WaitQueue {
+        &self.shared.done
+    }
+
+    /// Waits until all is done that is due by now. For whoever keeps a program from going
+    /// on meanwhile.
+    #[cfg(feature = "iiod")]
+    pub(crate) fn settler(&self) -> impl Fn() + Send + Sync + 'static {
+        let shared = Arc::clone(&self.shared);
+        move || shared.settle()
+    }
+
     /// Does what is due, forgets the rest, and says what that was.
     pub(crate) fn stop(&self) -> Vec<RunEvent> {
         self.shared.stop.cancel();
@@ -190,13 +219,40 @@ enum Next {
     Sleep(Option<Ktime>),
 }
 
+/// How long a program is kept waiting for a removal, which may wait for that very
+/// program, as a driver's remove that waits for a release does.
+#[cfg(feature = "iiod")]
+const LONGEST: core::time::Duration = core::time::Duration::from_secs(2);
+
 impl Shared {
+    #[cfg(feature = "iiod")]
+    fn settle(&self) {
+        if self.due.load(Ordering::SeqCst) == 0 || self.impatient.load(Ordering::SeqCst) {
+            return;
+        }
+        let clock = Clock::real();
+        let deadline = clock.now().after(LONGEST);
+        let stop = Some(&self.stop);
+        let waited = wait_event(&[&self.done], &clock, Some(deadline), stop, || {
+            (self.due.load(Ordering::SeqCst) == 0).then_some(())
+        });
+        // Either way the program goes on.
+        if waited == Err(WaitError::TimedOut) {
+            self.impatient.store(true, Ordering::SeqCst);
+        }
+    }
+
     fn run(&self, clock: &Clock) {
         loop {
             match self.next(clock.now()) {
                 Next::Remove(index, target, deed, cause) => {
+                    let counted = self.set(index, State::Begun) == State::Due;
                     deed.carry_out(&target, &cause);
-                    self.plans.lock()[index].state = State::Done;
+                    self.set(index, State::Done);
+                    if counted {
+                        self.due.fetch_sub(1, Ordering::SeqCst);
+                        self.done.wake_all();
+                    }
                 }
                 Next::Sleep(deadline) => {
                     let queues = [&self.changed];
@@ -214,12 +270,16 @@ impl Shared {
         }
     }
 
+    fn set(&self, index: usize, state: State) -> State {
+        core::mem::replace(&mut self.plans.lock()[index].state, state)
+    }
+
     fn next(&self, now: Ktime) -> Next {
         let plans = self.plans.lock();
         let mut soonest = None;
         for (index, plan) in plans.iter().enumerate() {
             let is_due = match (plan.state, &plan.when) {
-                (State::Done, _) => false,
+                (State::Begun | State::Done, _) => false,
                 (State::Due, _) => true,
                 (State::Waiting, When::On { .. }) => false,
                 (State::Waiting, When::At(time)) => {
@@ -248,14 +308,15 @@ struct Watch(Arc<Shared>);
 impl Listener for Watch {
     fn event(&self, event: &Event) {
         let mut plans = self.0.plans.lock();
-        let mut due = false;
+        let mut due = 0;
         for plan in plans.iter_mut() {
-            if plan.state == State::Waiting {
-                due |= plan.see(&event.kind);
+            if plan.state == State::Waiting && plan.see(&event.kind) {
+                due += 1;
             }
         }
+        self.0.due.fetch_add(due, Ordering::SeqCst);
         drop(plans);
-        if due {
+        if due > 0 {
             self.0.changed.wake_all();
         }
     }
@@ -274,6 +335,7 @@ impl Plan {
                 ours
             }
             FileClosed { file, .. } => self.files.remove(&file.id),
+            OpenBegin { device, .. } => self.family.contains(&device.id),
             OperationBegin { file, .. }
             | OperationEnd { file, .. }
             | Blocked { file, .. }

@@ -69,6 +69,7 @@ impl Servers {
         if let Some(restrictions) = &self.showing.restrictions {
             supervisor.restrict(restrictions);
         }
+        supervisor.checkpoint(bench.schedule().settler());
         let control = Control::start(host.directory(), bench.commands(&host))?;
         let made = Served {
             _control: Arc::new(control),

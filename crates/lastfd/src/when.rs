@@ -9,6 +9,8 @@ use lastfd_abi::drm::DRM_IOCTLS;
 use lastfd_abi::v4l2::V4L2_IOCTLS;
 use lastfd_model::EventKind;
 
+use crate::step::Step;
+
 /// When something is to be done to a device.
 ///
 /// ```
@@ -50,6 +52,10 @@ pub enum Trigger {
     Show(Option<String>),
     /// An attribute was written.
     Store(Option<String>),
+    /// A program is about to do this: it is stopped until what hangs on it is done.
+    Before(Step),
+    /// It has done it, whatever came of it.
+    After(Step),
     /// A buffer was enabled.
     BufferEnable,
     /// A buffer was disabled.
@@ -85,9 +91,19 @@ pub enum WhenError {
     Call(String),
     /// No call of this name.
     #[error(
-        "there is no call '{0}' that could sleep: the calls are read, write, poll, pread and pwrite, or an ioctl such as VIDIOC_DQBUF"
+        "there is no call '{0}' that could sleep: the calls are read, write, poll, select, pread and pwrite, or an ioctl such as VIDIOC_DQBUF"
     )]
     UnknownCall(String),
+    /// `before` or `after` alone, or with what is no operation.
+    #[error(
+        "'{0}' names no operation: write before: or after: and open, read, write, pread, pwrite, poll, select, mmap, ioctl or ioctl:NAME, or after:close"
+    )]
+    Step(String),
+    /// A close is seen when it has happened.
+    #[error(
+        "'{0}' cannot be: a close is the kernel's own and is seen when it has happened; write after:close, or after: and what comes before it"
+    )]
+    BeforeClose(String),
     /// No ioctl of this name.
     #[error(
         "'{0}' is no ioctl: write its name, such as IIO_GET_EVENT_FD_IOCTL, or its number, such as 0x80046990"
@@ -97,11 +113,11 @@ pub enum WhenError {
 
 /// What an event may be called, as errors and help list it.
 pub const EVENTS: &str = "open, close, read, write, poll, pread, pwrite, ioctl, ioctl:NAME, \
-                          blocked:CALL, show:ATTRIBUTE, store:ATTRIBUTE, buffer-enable, \
+                          blocked:CALL, before:CALL, after:CALL, show:ATTRIBUTE, store:ATTRIBUTE, buffer-enable, \
                           buffer-disable and streamon, each with a count where wanted, such as read:5";
 
 /// Calls by name. Each is the name its events carry.
-const CALLS: [&str; 5] = ["read", "write", "poll", "pread", "pwrite"];
+pub(crate) const CALLS: [&str; 7] = ["read", "write", "poll", "select", "mmap", "pread", "pwrite"];
 
 /// What `streamon` is short for.
 const STREAMON: &str = "VIDIOC_STREAMON";
@@ -182,6 +198,17 @@ impl FromStr for When {
                 let trigger = Trigger::Blocked(call);
                 Ok(When::On { trigger, count })
             }
+            "before" | "after" => {
+                let (step, count) = step(text, rest)?;
+                let trigger = match (name, step) {
+                    ("before", Step::Close) => {
+                        return Err(WhenError::BeforeClose(text.to_owned()));
+                    }
+                    ("before", step) => Trigger::Before(step),
+                    (_, step) => Trigger::After(step),
+                };
+                Ok(When::On { trigger, count })
+            }
             "show" | "store" => {
                 let (attribute, rest) = object(rest);
                 let count = count(text, rest, "store:buffer/enable:2")?;
@@ -197,6 +224,31 @@ impl FromStr for When {
             },
         }
     }
+}
+
+/// What `before:` and `after:` are about, and how often.
+fn step(text: &str, rest: Option<&str>) -> Result<(Step, u32), WhenError> {
+    let (Some(call), rest) = object(rest) else {
+        return Err(WhenError::Step(text.to_owned()));
+    };
+    let (step, rest) = match &*call {
+        "open" => (Step::Open, rest),
+        "close" => (Step::Close, rest),
+        "ioctl" => {
+            let (ioctl, rest) = object(rest);
+            if let Some(ioctl) = &ioctl
+                && !is_ioctl(ioctl)
+            {
+                return Err(WhenError::UnknownIoctl(ioctl.clone()));
+            }
+            (Step::Ioctl(ioctl), rest)
+        }
+        call => match CALLS.into_iter().find(|known| *known == call) {
+            Some(call) => (Step::Call(call), rest),
+            None => return Err(WhenError::Step(text.to_owned())),
+        },
+    };
+    Ok((step, count(text, rest, "before:ioctl:NAME:2")?))
 }
 
 /// A time with its unit.
@@ -291,6 +343,12 @@ impl Trigger {
                         .as_ref()
                         .is_none_or(|wanted| is_the_ioctl(op, wanted))
             }
+            (Trigger::Before(step), begin) => {
+                Step::begun_by(begin).is_some_and(|made| step.covers(&made))
+            }
+            (Trigger::After(step), end) => {
+                Step::ended_by(end).is_some_and(|made| step.covers(&made))
+            }
             (Trigger::Blocked(call), Blocked { op, .. }) => {
                 **op == **call || is_the_ioctl(op, call)
             }
@@ -318,6 +376,8 @@ impl Trigger {
 impl fmt::Display for Trigger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (name, object) = match self {
+            Trigger::Before(step) => return write!(f, "before:{step}"),
+            Trigger::After(step) => return write!(f, "after:{step}"),
             Trigger::Open => ("open", None),
             Trigger::Close => ("close", None),
             Trigger::Call(call) => (*call, None),
@@ -401,6 +461,13 @@ mod tests {
             ("blocked", "which call"),
             ("blocked:2", "which call"),
             ("blocked:walk", "there is no call 'walk'"),
+            ("before", "names no operation"),
+            ("after:2", "names no operation"),
+            ("before:walk", "names no operation"),
+            ("before:show:name", "names no operation"),
+            ("before:close", "cannot be"),
+            ("after:ioctl:nothing", "'nothing' is no ioctl"),
+            ("after:read:0", "'0' is no count"),
             ("ioctl:nothing", "'nothing' is no ioctl"),
             ("ioctl:IIO_GET_EVNT_FD_IOCTL", "is no ioctl"),
             ("ioctl:0xzz", "'0xzz' is no ioctl"),
@@ -440,6 +507,11 @@ mod tests {
             "open:1",
             "ioctl:VIDIOC_QBUF:2",
             "blocked:poll:3",
+            "before:open:1",
+            "before:ioctl:VIDIOC_DQBUF:3",
+            "before:ioctl:0x80046990:2",
+            "after:mmap:4",
+            "after:close:1",
             "show:1",
             "300ms",
         ] {

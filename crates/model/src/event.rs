@@ -499,6 +499,14 @@ pub enum EventKind {
         /// Its path below `/dev`.
         node: Arc<str>,
     },
+    /// A program asked to open a node, and nothing has come of it yet. Told by front ends
+    /// that stop a program there.
+    OpenBegin {
+        /// The device whose node it is.
+        device: DeviceRef,
+        /// The node's path.
+        path: Arc<str>,
+    },
     /// A file was opened.
     FileOpened {
         /// The open file.
@@ -601,6 +609,7 @@ impl EventKind {
             | AttributeStored { device, .. }
             | NodeCreated { device, .. }
             | NodeRemoved { device, .. }
+            | OpenBegin { device, .. }
             | LivenessTested { device, .. }
             | DriverDataRead { device, .. }
             | GateClosed { device } => Some(device),
@@ -748,6 +757,7 @@ impl fmt::Display for EventKind {
             } => write!(f, "{kobject}: uevent {action}"),
             NodeCreated { node, .. } => write!(f, "/dev/{node} created"),
             NodeRemoved { node, .. } => write!(f, "/dev/{node} removed"),
+            OpenBegin { path, .. } => write!(f, "{path}: open …"),
             FileOpened { file, .. } => write!(f, "{file}: opened"),
             OperationBegin { file, op } => write!(f, "{file}: {op} …"),
             OperationEnd { file, op, result } => {

@@ -234,6 +234,7 @@ fn fields(kind: &EventKind) -> (&'static str, Map<String, Value>) {
         ),
         NodeCreated { node, .. } => ("node_created", json!({ "node": &**node })),
         NodeRemoved { node, .. } => ("node_removed", json!({ "node": &**node })),
+        OpenBegin { path, .. } => ("open_begin", json!({ "path": &**path })),
         FileOpened { file: of, .. } => ("file_opened", json!({ "file": file(of) })),
         FileClosed { file: of, .. } => ("file_closed", json!({ "file": file(of) })),
         OperationBegin { file: of, op } => {

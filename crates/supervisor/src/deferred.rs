@@ -5,7 +5,9 @@
 //! when a descriptor it watches is ready.
 
 use core::fmt;
+use core::time::Duration;
 
+use lastfd_model::FileRef;
 use lastfd_sync::atomic::{AtomicBool, Ordering};
 use lastfd_sync::{Arc, Ktime, Mutex, Wake, Weak};
 
@@ -27,9 +29,34 @@ pub(crate) trait Deferred: Send {
     /// Tries. With a waker, it is armed before the last look.
     fn attempt(&mut self, task: &Task, waker: Option<&Arc<Blocked>>) -> Progress;
 
+    /// What waits, and for how long at most.
+    fn asleep(&self, task: &Task) -> Asleep;
+
     /// A signal came for the caller: answers. `certain` if that very thread is sure to
     /// see it on its way out.
     fn interrupt(&mut self, task: &Task, certain: bool);
+}
+
+/// A call of a program that sleeps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sleeper {
+    /// The process.
+    pub process: u32,
+    /// What it is called in events, such as `ioctl VIDIOC_DQBUF`.
+    pub op: Arc<str>,
+    /// The open files of ours that it is about.
+    pub files: Vec<FileRef>,
+    /// Since when, on the System's clock.
+    pub since: Ktime,
+    /// How much longer at most; none is for ever.
+    pub left: Option<Duration>,
+}
+
+/// What a call that waits knows of itself.
+pub(crate) struct Asleep {
+    pub(crate) op: Arc<str>,
+    pub(crate) files: Vec<FileRef>,
+    pub(crate) left: Option<Duration>,
 }
 
 /// A call that waits.
@@ -37,6 +64,7 @@ pub(crate) struct Blocked {
     /// Unique among the reactor's.
     pub(crate) number: u64,
     pub(crate) task: Task,
+    since: Ktime,
     work: Mutex<State>,
     queued: AtomicBool,
     me: Weak<Blocked>,
@@ -61,9 +89,11 @@ impl Blocked {
         }
         let reactor = Arc::clone(&task.session.shared.reactor);
         let number = reactor.number();
+        let since = task.session.shared.host.system().clock().now();
         let blocked = Arc::new_cyclic(|me| Blocked {
             number,
             task,
+            since,
             work: Mutex::new(State {
                 work: None,
                 deadline: None,
@@ -108,6 +138,18 @@ impl Blocked {
                 state.deadline = deadline;
             }
         }
+    }
+
+    /// What sleeps here, unless it is over.
+    pub(crate) fn asleep(&self) -> Option<Sleeper> {
+        let asleep = self.work.lock().work.as_ref()?.asleep(&self.task);
+        Some(Sleeper {
+            process: self.task.tgid().unwrap_or(self.task.tid()),
+            op: asleep.op,
+            files: asleep.files,
+            since: self.since,
+            left: asleep.left,
+        })
     }
 
     /// Until when it waits at most.

@@ -8,10 +8,11 @@ use std::process::{self, ChildStderr, ChildStdin, ChildStdout, Command, ExitStat
 use lastfd_host::Host;
 use lastfd_sync::atomic::{AtomicBool, Ordering};
 use lastfd_sync::thread::{self, JoinHandle};
-use lastfd_sync::{Arc, Clock, Mutex, wait_event};
+use lastfd_sync::{Arc, Clock, Mutex, OnceLock, WaitQueue, wait_event};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 
 use crate::Shared;
+use crate::deferred::Sleeper;
 use crate::filter::generate;
 use crate::machine::{Machine, Refusal};
 use crate::notice::Notice;
@@ -88,6 +89,7 @@ impl Supervisor {
             workers: Workers::default(),
             lets_through: AtomicBool::new(true),
             tell: Box::new(tell),
+            checkpoint: OnceLock::new(),
         });
         let weak = Arc::downgrade(&shared);
         let thread = thread::spawn("supervisor", move || reactor.run(&weak))?;
@@ -121,6 +123,19 @@ impl Supervisor {
     /// then.
     pub fn lets_through(&self, yes: bool) {
         self.shared.lets_through.store(yes, Ordering::Relaxed);
+    }
+
+    /// Calls this wherever a program is stopped with something of ours: before a trapped
+    /// call is looked at, after one on an open file has been told as begun, and after it
+    /// went to sleep. The call goes on when it returns, so that what an event of a program
+    /// causes is done before the program's next step. The first to ask has it.
+    pub fn checkpoint(&self, checkpoint: impl Fn() + Send + Sync + 'static) {
+        let _ = self.shared.checkpoint.set(Box::new(checkpoint));
+    }
+
+    /// The calls of programs that sleep now, in the order they went to sleep.
+    pub fn sleepers(&self) -> Vec<Sleeper> {
+        self.shared.reactor.sleepers()
     }
 
     /// What the machine allows, less what it is [restricted](Supervisor::restrict) by.
@@ -333,6 +348,16 @@ impl Child {
     pub fn wait_timeout(&self, within: Duration) -> Option<ExitStatus> {
         wait_for(&self.life, within, |life| life.status().is_some());
         self.life.status()
+    }
+
+    /// Whether nobody is left of it and all that it started.
+    pub fn is_empty(&self) -> bool {
+        self.life.is_empty()
+    }
+
+    /// Woken when it ends, and when nobody is left of all that it started.
+    pub fn changed(&self) -> &WaitQueue {
+        self.life.changed()
     }
 
     /// Kills it and all that it started, and waits until they are gone.

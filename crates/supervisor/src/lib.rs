@@ -47,6 +47,7 @@ mod task;
 mod uevents;
 mod workers;
 
+pub use deferred::Sleeper;
 pub use filter::{Settings, generate};
 pub use launch::{Child, Signaller, SpawnError, StartError, Supervisor};
 pub use machine::{Capability, Has, Machine, Refusal};
@@ -57,7 +58,7 @@ pub use table::{Doing, Row, TABLE, When};
 
 use lastfd_host::Host;
 use lastfd_sync::atomic::AtomicBool;
-use lastfd_sync::{Arc, Mutex};
+use lastfd_sync::{Arc, Mutex, OnceLock};
 
 use objects::Objects;
 use reactor::Reactor;
@@ -65,6 +66,9 @@ use workers::Workers;
 
 /// Who is told what could not be served.
 type Tell = Box<dyn Fn(&Notice) + Send + Sync>;
+
+/// Whom a program's calls wait for.
+type Checkpoint = Box<dyn Fn() + Send + Sync>;
 
 /// What all programs of a supervisor share.
 pub(crate) struct Shared {
@@ -77,6 +81,8 @@ pub(crate) struct Shared {
     /// Calls that are not ours to answer go on to the kernel.
     lets_through: AtomicBool,
     tell: Tell,
+    /// See [`Supervisor::checkpoint`].
+    checkpoint: OnceLock<Checkpoint>,
 }
 
 impl Shared {
@@ -91,6 +97,13 @@ impl Shared {
     /// now was made, by its caller or somebody it heard from.
     pub(crate) fn settle(&self) {
         drop(self.commits.lock());
+    }
+
+    /// A program is stopped between two steps: what was to happen there happens now.
+    pub(crate) fn checkpoint(&self) {
+        if let Some(checkpoint) = self.checkpoint.get() {
+            checkpoint();
+        }
     }
 
     pub(crate) fn tell(&self, notice: &Notice) {

@@ -10,7 +10,7 @@ use lastfd_sync::{Arc, Clock, Ktime, Mutex, Weak, thread};
 use rustix::event::{EventfdFlags, Timespec, epoll};
 
 use crate::Shared;
-use crate::deferred::Blocked;
+use crate::deferred::{Blocked, Sleeper};
 use crate::objects::Object;
 use crate::session::Session;
 use crate::signals;
@@ -136,6 +136,11 @@ impl Reactor {
         if first {
             self.look_again();
         }
+    }
+
+    pub(crate) fn sleepers(&self) -> Vec<Sleeper> {
+        let blocked: Vec<_> = self.blocked.lock().values().cloned().collect();
+        blocked.iter().filter_map(|b| b.asleep()).collect()
     }
 
     pub(crate) fn forget(&self, number: u64) {

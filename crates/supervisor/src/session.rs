@@ -299,6 +299,7 @@ impl Session {
             return;
         }
         self.shared.settle();
+        self.shared.checkpoint();
         let system = self.shared.host.system();
         // A mistake of ours must not leave a program hanging.
         let answer = system.guard(None, "trapped call", || calls::answer(&task));

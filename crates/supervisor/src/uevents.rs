@@ -13,7 +13,7 @@ use lastfd_sync::{Arc, Mutex};
 use rustix::net::sockopt::set_socket_send_buffer_size;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, socketpair};
 
-use crate::deferred::{Blocked, Deferred, Progress};
+use crate::deferred::{Asleep, Blocked, Deferred, Progress};
 use crate::objects::{Content, Object};
 use crate::task::{Answer, Restart, Task};
 
@@ -383,6 +383,14 @@ impl Deferred for Receiving {
             }
         }
         Progress::Over
+    }
+
+    fn asleep(&self, _: &Task) -> Asleep {
+        Asleep {
+            op: "recvmsg".into(),
+            files: Vec::new(),
+            left: None,
+        }
     }
 
     fn interrupt(&mut self, task: &Task, certain: bool) {

@@ -24,6 +24,12 @@ pub(crate) fn c(name: &str) -> Option<PathBuf> {
     gcc(name, &["-pthread"], &[source])
 }
 
+/// A C program that is swept.
+pub(crate) fn c_swept(name: &str) -> Option<PathBuf> {
+    let source = sources().join("sweep").join(name).with_extension("c");
+    gcc(&format!("swept-{name}"), &[], &[source])
+}
+
 /// The program of the rows, linked as told.
 pub(crate) fn c_rows(name: &str, flags: &[&str]) -> Option<PathBuf> {
     let folder = std::fs::read_dir(sources().join("rows")).unwrap();

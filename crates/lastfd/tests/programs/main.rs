@@ -11,5 +11,8 @@ mod compile;
 mod last_close;
 mod rows;
 mod signals;
+mod sweeps;
+mod sweeps_of_clients;
+mod sweeps_of_misfits;
 mod talk;
 mod trees;

@@ -1,11 +1,13 @@
 //! Calls on open files.
 
+use core::time::Duration;
+
 use lastfd_chrdev::{Attempt, Call, MapRequest, Mapping, Wait, Whence};
 use lastfd_model::{Errno, Result};
 use lastfd_sync::{Arc, TimerHandle, WaitEntry, Wake};
 
 use crate::bells;
-use crate::deferred::{Blocked, Deferred, Progress};
+use crate::deferred::{Asleep, Blocked, Deferred, Progress};
 use crate::objects::{AttributeFile, Content, DeviceFile, Object};
 use crate::task::{Answer, Restart, Task};
 
@@ -36,7 +38,11 @@ fn device_call(task: &Task, object: &Arc<Object>, call: Call) -> Answer {
         entries: Vec::new(),
         timer: None,
     };
+    let shared = &task.session.shared;
+    // It has been told as begun, and as asleep.
+    shared.checkpoint();
     Blocked::start(task.clone(), Box::new(work));
+    shared.checkpoint();
     Answer::Given
 }
 
@@ -125,6 +131,16 @@ impl Deferred for DeviceCall {
                 system.clock().schedule(at, move || woken.wake())
             });
             self.armed = Some(wait);
+        }
+    }
+
+    fn asleep(&self, task: &Task) -> Asleep {
+        let until = self.armed.as_ref().and_then(Wait::deadline);
+        let now = task.session.shared.host.system().clock().now();
+        Asleep {
+            op: self.call.name(),
+            files: vec![self.call.file().file().name().clone()],
+            left: until.map(|until| Duration::from_nanos(until.0.saturating_sub(now.0))),
         }
     }
 
@@ -449,7 +465,9 @@ pub(super) fn mmap(task: &Task) -> Answer {
         write: prot & libc::PROT_WRITE != 0,
         shared: kind != libc::MAP_PRIVATE,
     };
-    let mapping = match device.file.mmap(request) {
+    let call = device.file.begin_mmap();
+    task.session.shared.checkpoint();
+    let mapping = match call.end(request) {
         Ok(mapping) => mapping,
         Err(errno) => return Answer::Error(errno),
     };

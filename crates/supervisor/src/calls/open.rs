@@ -37,10 +37,22 @@ pub(super) fn open(task: &Task, directory: i32, path: u64, flags: u32) -> Answer
     let changes = open_flags.may_write()
         || open_flags.intersects(OpenFlags::CREAT | OpenFlags::TRUNC)
         || flags & O_TMPFILE == O_TMPFILE;
-    let named = match changes && flags & O_PATH == 0 {
+    let look = || match changes && flags & O_PATH == 0 {
         true => task.named_to_change(directory, path, follow),
         false => task.named(directory, path, follow),
     };
+    let mut named = look();
+    if let (Named::Here(entry), 0) = (&named, flags & O_PATH)
+        && let Kind::Node(_) = entry.kind()
+    {
+        let shared = &task.session.shared;
+        // What was closed before was closed before this begins.
+        shared.objects.see_closes();
+        shared.host.begin_open(entry);
+        shared.checkpoint();
+        // The node may have gone just now.
+        named = look();
+    }
     match named {
         Named::Answered(answer) => answer,
         Named::Foreign(foreign) => {

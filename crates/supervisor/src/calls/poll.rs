@@ -1,6 +1,7 @@
 //! poll, ppoll, select, pselect: answered here when one of the files is ours, with exact
 //! masks for ours and the kernel's own for the others, which are asked through copies.
 
+use core::time::Duration;
 use std::os::fd::OwnedFd;
 
 use lastfd_chrdev::{OpenFile, PollCall, PollMask, PollTable};
@@ -8,7 +9,7 @@ use lastfd_model::{Errno, Result};
 use lastfd_sync::{Arc, Ktime, WaitEntry, Wake};
 use rustix::event::{PollFd, PollFlags, Timespec};
 
-use crate::deferred::{Blocked, Deferred, Progress};
+use crate::deferred::{Asleep, Blocked, Deferred, Progress};
 use crate::notice::What;
 use crate::objects::{Content, Object};
 use crate::task::{Answer, Restart, Task};
@@ -61,6 +62,7 @@ enum Left {
 
 /// A poll of ours.
 struct Polling {
+    op: &'static str,
     entries: Vec<Entry>,
     form: Form,
     left: Left,
@@ -249,6 +251,17 @@ impl Deferred for Polling {
         Progress::Waits(self.deadline)
     }
 
+    fn asleep(&self, task: &Task) -> Asleep {
+        let now = task.session.shared.reactor.now();
+        let left = |until: Ktime| Duration::from_nanos(until.0.saturating_sub(now.0));
+        let devices = self.entries.iter().filter_map(Entry::device);
+        Asleep {
+            op: self.op.into(),
+            files: devices.map(|device| device.file().name().clone()).collect(),
+            left: self.deadline.map(left),
+        }
+    }
+
     fn interrupt(&mut self, task: &Task, certain: bool) {
         let ready = self.ask(None);
         if ready > 0 {
@@ -297,7 +310,7 @@ fn entries(task: &Task, asked: &[(i32, u32)]) -> Result<Option<Vec<Entry>>> {
     Ok(Some(entries))
 }
 
-fn start(task: &Task, op: &str, entries: Vec<Entry>, form: Form, time: Timeout) -> Answer {
+fn start(task: &Task, op: &'static str, entries: Vec<Entry>, form: Form, time: Timeout) -> Answer {
     let now = task.session.shared.reactor.now();
     let devices = entries.iter().filter_map(Entry::device).cloned().collect();
     let (deadline, at_once) = match time.nanos {
@@ -306,6 +319,7 @@ fn start(task: &Task, op: &str, entries: Vec<Entry>, form: Form, time: Timeout) 
         Some(nanos) => (Some(Ktime(now.0.saturating_add(nanos))), false),
     };
     let polling = Polling {
+        op,
         entries,
         form,
         left: time.left,
@@ -315,7 +329,11 @@ fn start(task: &Task, op: &str, entries: Vec<Entry>, form: Form, time: Timeout) 
         armed: Vec::new(),
         watched: false,
     };
+    let shared = &task.session.shared;
+    // It has been told as begun, and as asleep.
+    shared.checkpoint();
     Blocked::start(task.clone(), Box::new(polling));
+    shared.checkpoint();
     Answer::Given
 }
 

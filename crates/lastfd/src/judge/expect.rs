@@ -1,0 +1,282 @@
+//! What is expected of a program whose device goes, in words.
+
+use core::fmt;
+use core::str::FromStr;
+use core::time::Duration;
+
+use lastfd_report::Ending;
+use lastfd_sync::{Ktime, WaitQueue, wait_event};
+
+use super::outcome::{Asleep, Clinging, Outcome};
+use super::verdict::{clinging, since};
+use crate::program::Program;
+use crate::when::duration;
+
+/// Calls a second that are too many, unless told.
+const SPIN: u64 = 1000;
+
+/// What is expected of a program whose device goes: `ends=2s,closes=2s,no-spin,no-crash`.
+///
+/// ```
+/// let expected: lastfd::Expectations = "ends=2s,no-spin".parse().unwrap();
+/// assert_eq!(expected.to_string(), "ends=2s,no-spin");
+/// let error = "ends".parse::<lastfd::Expectations>().unwrap_err();
+/// assert!(error.to_string().contains("ends=2s"));
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Expectations {
+    /// It ends within this time.
+    pub ends: Option<Duration>,
+    /// It, and all that it started, closes and unmaps what it has of the device within
+    /// this time.
+    pub closes: Option<Duration>,
+    /// It makes no more calls than this a second on what it has of the device.
+    pub no_spin: Option<u64>,
+    /// No signal ends it.
+    pub no_crash: bool,
+}
+
+/// A text that says no expectations.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ExpectError {
+    /// No such expectation.
+    #[error(
+        "there is no expectation '{0}': write ends=2s, closes=2s, no-spin, no-spin=500 or no-crash, with commas between them"
+    )]
+    Unknown(String),
+    /// No time, or one that is none.
+    #[error("'{0}' has no time: write {1}=2s, or another number with a unit")]
+    Time(String, &'static str),
+    /// No number of calls.
+    #[error(
+        "'{0}' has no number: write no-spin, or how many calls a second are too many, such as no-spin=500"
+    )]
+    Rate(String),
+}
+
+impl FromStr for Expectations {
+    type Err = ExpectError;
+
+    fn from_str(text: &str) -> Result<Expectations, ExpectError> {
+        let mut expected = Expectations::default();
+        for part in text.split(',') {
+            let (name, value) = match part.split_once('=') {
+                Some((name, value)) => (name, Some(value)),
+                None => (part, None),
+            };
+            let time = |name| {
+                let time = value.and_then(|value| duration(value).ok());
+                time.ok_or_else(|| ExpectError::Time(part.to_owned(), name))
+            };
+            match (name, value) {
+                ("ends", _) => expected.ends = Some(time("ends")?),
+                ("closes", _) => expected.closes = Some(time("closes")?),
+                ("no-spin", None) => expected.no_spin = Some(SPIN),
+                ("no-spin", Some(rate)) => match rate.parse() {
+                    Ok(rate) if rate > 0 => expected.no_spin = Some(rate),
+                    _ => return Err(ExpectError::Rate(part.to_owned())),
+                },
+                ("no-crash", None) => expected.no_crash = true,
+                _ => return Err(ExpectError::Unknown(part.to_owned())),
+            }
+        }
+        Ok(expected)
+    }
+}
+
+impl fmt::Display for Expectations {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut parts = Vec::new();
+        parts.extend(self.ends.map(|time| format!("ends={time:?}")));
+        parts.extend(self.closes.map(|time| format!("closes={time:?}")));
+        parts.extend(self.no_spin.map(|rate| match rate {
+            SPIN => "no-spin".to_owned(),
+            rate => format!("no-spin={rate}"),
+        }));
+        parts.extend(self.no_crash.then(|| "no-crash".to_owned()));
+        f.write_str(&parts.join(","))
+    }
+}
+
+/// An expectation that was not met. It prints as one line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Broken {
+    /// It did not end in time; where it sleeps, if in a call of ours.
+    Alive(Asleep),
+    /// It did not close in time.
+    Open(Clinging),
+    /// It made too many calls on a dead descriptor.
+    Spun {
+        /// Calls a second.
+        rate: u64,
+        /// On what.
+        on: Clinging,
+    },
+    /// A signal ended it.
+    Crashed {
+        /// The program.
+        program: String,
+        /// How, and when the device went.
+        outcome: Box<Outcome>,
+    },
+    /// The device never went, so that there was nothing to be seen.
+    NeverGone {
+        /// The program.
+        program: String,
+        /// How it ended.
+        ending: Ending,
+    },
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Broken::Alive(asleep) => write!(f, "not ended: {asleep}"),
+            Broken::Open(clinging) => write!(f, "not closed: {clinging}"),
+            Broken::Spun { rate, on } => write!(f, "spins at {rate} calls a second: {on}"),
+            Broken::Crashed { program, outcome } => write!(f, "{program} {outcome}"),
+            Broken::NeverGone { program, ending } => write!(
+                f,
+                "nothing was seen: {program} came to its end ({ending}) before a device went"
+            ),
+        }
+    }
+}
+
+impl Expectations {
+    /// Watches a program until it and all that it started ended, and says which
+    /// expectation it did not meet, as soon as it does not. It is left as it is then.
+    ///
+    /// # Errors
+    /// The first that was not met.
+    pub fn watch(&self, program: &Program<'_>) -> Result<(), Broken> {
+        let bench = program.bench();
+        let (clock, witness) = (bench.system().clock(), bench.witness());
+        let mut queues: Vec<&WaitQueue> = vec![witness.changed(), bench.schedule().done()];
+        queues.extend(program.changed());
+        let mut window = None;
+        loop {
+            let now = clock.now();
+            let gone = witness.gone_since();
+            if let Some(gone) = gone {
+                self.look(program, gone, now, &mut window)?;
+            }
+            // A removal that its last step caused may still be under way.
+            let over = program
+                .ending()
+                .filter(|_| program.is_deserted() && !bench.schedule().is_due());
+            if let Some(ending) = over {
+                return match (gone, self.crash(program, &ending)) {
+                    (_, Some(crash)) => Err(crash),
+                    (Some(_), None) => Ok(()),
+                    (None, None) => Err(Broken::NeverGone {
+                        program: program.name().to_owned(),
+                        ending,
+                    }),
+                };
+            }
+            // Deadlines, and the windows in which calls are counted.
+            let next = gone.map(|gone| {
+                let times = [self.ends, self.closes].into_iter().flatten();
+                let times = times.map(|time| gone.after(time)).filter(|at| *at > now);
+                let tick = self.no_spin.map(|_| now.after(Duration::from_millis(250)));
+                times.chain(tick).min()
+            });
+            let had = (gone, program.ending().is_some(), witness.dead_files().len());
+            let _ = wait_event(&queues, clock, next.flatten(), None, || {
+                let has = (
+                    witness.gone_since(),
+                    program.ending().is_some(),
+                    witness.dead_files().len(),
+                );
+                let is_over = program.is_deserted() && !bench.schedule().is_due();
+                (has != had || is_over).then_some(())
+            });
+        }
+    }
+
+    fn crash(&self, program: &Program<'_>, ending: &Ending) -> Option<Broken> {
+        let outcome = Outcome::of(ending, false);
+        let crashed = matches!(outcome, Outcome::Crashed { .. });
+        (self.no_crash && crashed).then(|| Broken::Crashed {
+            program: program.name().to_owned(),
+            outcome: Box::new(outcome),
+        })
+    }
+
+    fn look(
+        &self,
+        program: &Program<'_>,
+        gone: Ktime,
+        now: Ktime,
+        window: &mut Option<(Ktime, u64)>,
+    ) -> Result<(), Broken> {
+        let bench = program.bench();
+        let late = |time: Option<Duration>| time.is_some_and(|time| gone.after(time) <= now);
+        let ending = program.ending();
+        if let Some(crash) = ending.as_ref().and_then(|e| self.crash(program, e)) {
+            return Err(crash);
+        }
+        if late(self.closes)
+            && let Some(clinging) = clinging(bench, gone, now).into_iter().next()
+        {
+            return Err(Broken::Open(clinging));
+        }
+        if late(self.ends) && ending.is_none() {
+            return Err(Broken::Alive(program.asleep(gone, now)));
+        }
+        let Some(most) = self.no_spin else {
+            return Ok(());
+        };
+        let calls = bench.witness().late_calls();
+        let (from, had) = *window.get_or_insert((now, calls));
+        let took = since(from, now);
+        if took < Duration::from_secs(1) {
+            return Ok(());
+        }
+        let rate = ((calls - had) as f64 / took.as_secs_f64()) as u64;
+        *window = Some((now, calls));
+        let held = clinging(bench, gone, now);
+        match held
+            .into_iter()
+            .min_by_key(|c| c.last.as_ref().map(|l| l.1))
+        {
+            Some(on) if rate > most => Err(Broken::Spun { rate, on }),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_printed_is_read_back() {
+        for text in [
+            "ends=2s,closes=1.5s,no-spin,no-crash",
+            "no-spin=500",
+            "closes=300ms",
+        ] {
+            let expected: Expectations = text.parse().unwrap();
+            assert_eq!(expected.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused_with_what_would_be_right() {
+        let said = |text: &str| text.parse::<Expectations>().unwrap_err().to_string();
+        for (wrong, names) in [
+            ("", "there is no expectation ''"),
+            ("end=2s", "there is no expectation 'end=2s'"),
+            ("ends", "write ends=2s"),
+            ("closes=2", "write closes=2s"),
+            ("no-spin=0", "no-spin=500"),
+            ("no-spin=x", "no-spin=500"),
+            ("no-crash=1", "there is no expectation"),
+            ("ends=2s,,no-crash", "there is no expectation ''"),
+        ] {
+            assert!(said(wrong).contains(names), "{wrong}: {}", said(wrong));
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! Judging programs: what becomes of one whose device goes.
+//!
+//! Everything is read off the events, the calls that the supervisor has asleep, and
+//! `/proc`; a program cannot tell that it is judged.
+
+#[cfg(feature = "iiod")]
+mod expect;
+#[cfg(feature = "iiod")]
+mod outcome;
+#[cfg(feature = "iiod")]
+mod verdict;
+mod witness;
+
+#[cfg(feature = "iiod")]
+pub use expect::{Broken, ExpectError, Expectations};
+#[cfg(feature = "iiod")]
+pub use outcome::{Asleep, Clinging, Outcome};
+#[cfg(feature = "iiod")]
+pub use verdict::Patience;
+pub(crate) use witness::Witness;
