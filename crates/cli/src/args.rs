@@ -76,8 +76,8 @@ process has what open, and what it called last. A program that ends before the d
 not meet it either.
 
 Exit status: the program's, or 128 and its signal's number; 70 if a driver broke a lifetime
-rule; 71 if an expectation was not met; 64 for wrong usage; 126 and 127 if the program cannot be run or is not there. Without a
-program 1 if the client or the schedule did not come to its end.
+rule; 71 if an expectation was not met; 64 for wrong usage; 126 and 127 if the program cannot be
+run or is not there. Without a program 1 if the client or the schedule did not come to its end.
 
 With --fail-nth nothing is logged, and what the client makes of the failure does not count: what
 counts is that no driver breaks a rule and nothing is left behind. Without a program time is
