@@ -287,12 +287,14 @@ fn a_run_that_is_killed_takes_its_program_and_all_that_it_started_along() {
     // Their output is at its end when nobody is left who could write to it.
     assert!(lines.next().is_none());
     for pid in pids {
-        let state = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        let state = state.rsplit(") ").next().unwrap_or_default();
-        assert!(
-            matches!(state.chars().next(), None | Some('Z' | 'X')),
-            "{state}"
-        );
+        // It closed its files before it became a zombie.
+        let stat = format!("/proc/{pid}/stat");
+        let has_ended = || {
+            let state = fs::read_to_string(&stat).unwrap_or_default();
+            let state = state.rsplit(") ").next().unwrap_or_default().chars().next();
+            matches!(state, None | Some('Z' | 'X'))
+        };
+        assert!(wait_until(has_ended), "{pid} is alive");
     }
     // The next one starts clean.
     let output = run_program(&["true"]);
@@ -321,7 +323,6 @@ fn a_run_that_is_killed_in_the_middle_of_calls_leaves_nobody_and_the_next_starts
                   (while :; do cat /sys/class/video4linux/video0/name > /dev/null; done) & \
                   echo started; wait";
     let folder = tempfile::tempdir().unwrap();
-    let clock = lastfd::sync::Clock::real();
     for after in [1, 2, 7, 30] {
         let mark = format!("LASTFD_KILLED={}.{after}", std::process::id());
         let (name, value) = mark.split_once('=').unwrap();
@@ -341,17 +342,12 @@ fn a_run_that_is_killed_in_the_middle_of_calls_leaves_nobody_and_the_next_starts
         assert!(processes_with(&mark).len() > 3, "its program and guard");
         signal(&run, "KILL");
         run.wait().unwrap();
-        let deadline = clock.now().after(std::time::Duration::from_secs(30));
-        loop {
-            let left = processes_with(&mark);
-            if left.is_empty() {
-                break;
-            }
-            assert!(clock.now() < deadline, "left: {left:?}");
-            clock
-                .sleep(std::time::Duration::from_millis(1), None)
-                .unwrap();
-        }
+        let nobody_is_left = || processes_with(&mark).is_empty();
+        assert!(
+            wait_until(nobody_is_left),
+            "left: {:?}",
+            processes_with(&mark)
+        );
     }
     let next = lastfd()
         .args(["run", "--device", "camera", "--", "ls", "/dev/video0"])
@@ -363,6 +359,20 @@ fn a_run_that_is_killed_in_the_middle_of_calls_leaves_nobody_and_the_next_starts
     let left = fs::read_dir(folder.path().join("lastfd")).unwrap();
     let left: Vec<_> = left.flatten().map(|entry| entry.file_name()).collect();
     assert!(left.is_empty(), "{left:?}");
+}
+
+/// Whether it comes true within half a minute.
+fn wait_until(mut it_is_so: impl FnMut() -> bool) -> bool {
+    let clock = lastfd::sync::Clock::real();
+    let deadline = clock.now().after(std::time::Duration::from_secs(30));
+    while !it_is_so() {
+        if clock.now() >= deadline {
+            return false;
+        }
+        // Nobody tells of the end of another's child.
+        let _ = clock.sleep(std::time::Duration::from_millis(1), None);
+    }
+    true
 }
 
 fn run_program(program: &[&str]) -> Output {

@@ -34,7 +34,7 @@ pub struct Rig<M> {
     pub record: Recording,
     /// The driver of the platform device.
     pub driver: Driver,
-    made: Arc<Mutex<Vec<M>>>,
+    made: Arc<Mutex<Vec<(u64, M)>>>,
 }
 
 impl<M> core::fmt::Debug for Rig<M> {
@@ -90,13 +90,17 @@ impl<M: Clone + Send + 'static> Rig<M> {
         let probe = spec.probe;
         driver.set_probe(move |device| {
             let probed = probe(device);
-            // Of a probe that failed after one that did not, there is nothing.
+            // Of a probe that failed after one of the same device that did not, there is
+            // nothing.
             let old = match &probed {
                 Ok(_) => Vec::new(),
-                Err(_) => core::mem::take(&mut *in_probe.lock()),
+                Err(_) => {
+                    let mut made = in_probe.lock();
+                    made.extract_if(.., |(of, _)| *of == device.id()).collect()
+                }
             };
             drop(old);
-            in_probe.lock().push(probed?);
+            in_probe.lock().push((device.id(), probed?));
             Ok(())
         });
         if let Some(remove) = spec.remove {
@@ -117,7 +121,7 @@ impl<M: Clone + Send + 'static> Rig<M> {
 
     /// What the latest probe made, if one succeeded.
     pub fn made(&self) -> Option<M> {
-        self.made.lock().last().cloned()
+        self.made.lock().last().map(|(_, made)| made.clone())
     }
 
     /// Plugs in another device of the driver.

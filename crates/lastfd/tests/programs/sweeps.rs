@@ -9,8 +9,8 @@ use lastfd::{Outcome, Step};
 
 use crate::compile;
 
-/// Fast enough that frames are no matter of time.
-const CAMERA: &str = "camera:size=64x48,fps=100";
+/// Slow enough that a program that sleeps still sleeps when its camera goes.
+const CAMERA: &str = "camera:size=64x48,fps=10";
 
 fn swept(name: &str, device: &str, timeout: Duration) -> Option<Swept> {
     let program = compile::c_swept(name)?;

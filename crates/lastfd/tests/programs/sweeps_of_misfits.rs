@@ -10,11 +10,16 @@ use lastfd::sweep::{Sweep, SweepError, Swept};
 use crate::compile;
 
 fn sweep(script: &str) -> Sweep {
+    patient(script, Duration::from_secs(3))
+}
+
+/// One that ends runs after no less than this.
+fn patient(script: &str, limit: Duration) -> Sweep {
     Sweep::new("sh", ["-c", script])
         .device("iio-adc:rate=1000".parse().unwrap())
         .patience(Patience {
             timeout: Duration::from_millis(500),
-            limit: Duration::from_secs(3),
+            limit,
             ..Patience::default()
         })
         .jobs(8)
@@ -87,11 +92,11 @@ fn one_that_goes_to_the_background_is_watched_there_and_ended() {
     // It leaves a child of its own session behind, which holds the node.
     let script = format!(
         "setsid sh -c 'exec 9< /dev/iio:device0; echo $$ >> {}; exec sleep 1000' & \
-         while ! [ -s {} ]; do :; done",
+         while ! [ -s {} ]; do sleep 0.01; done",
         pids.display(),
         pids.display()
     );
-    let swept = sweep(&script).run().unwrap();
+    let swept = patient(&script, Duration::from_secs(30)).run().unwrap();
     assert!(swept.learnt.left_others);
     let said = swept.to_string();
     assert!(said.contains("leaves others running"), "{said}");
