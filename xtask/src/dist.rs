@@ -1,5 +1,5 @@
-//! `cargo xtask dist`: the archive that a CI machine takes, the Python wheel, and whether
-//! both work where nothing of ours is installed.
+//! `cargo xtask dist`: the archive that a CI machine takes, and whether it works where
+//! nothing of ours is installed.
 //!
 //! The binary is linked with glibc statically, so that one file runs on Debian 12 and on
 //! a machine with no glibc at all, such as Alpine; that needs no other target than the
@@ -37,13 +37,6 @@ pub(crate) const STAGES: &[Stage] = &[
         budget: |_| 300,
         part_of: None,
         body: bare_root,
-    },
-    Stage {
-        name: "wheel",
-        does: "build the wheel, and test a program with it in a fresh virtual environment",
-        budget: |_| 600,
-        part_of: None,
-        body: wheel,
     },
     Stage {
         name: "cargo-install",
@@ -118,7 +111,10 @@ fn archive(job: &mut Job<'_>) -> Result<Done> {
         sh,
         "cargo build --release --package lastfd-cli --target {host} --target-dir {target}"
     );
-    job.run(Step::new(build).env("RUSTFLAGS", "-C target-feature=+crt-static -C strip=symbols"))?;
+    job.run(Step::new(build).env(
+        "RUSTFLAGS",
+        "-C target-feature=+crt-static -C strip=symbols",
+    ))?;
 
     let root = dist.folder.join(&dist.name);
     sh.remove_path(&root)?;
@@ -210,9 +206,15 @@ fn bare_root(job: &mut Job<'_>) -> Result<Done> {
     }
     sh.copy_file("/bin/busybox", root.join("bin"))?;
     let loader = "/lib/ld-musl-x86_64.so.1";
-    sh.copy_file(std::fs::canonicalize(loader)?, root.join("lib/ld-musl-x86_64.so.1"))?;
+    sh.copy_file(
+        std::fs::canonicalize(loader)?,
+        root.join("lib/ld-musl-x86_64.so.1"),
+    )?;
     let (archive, opt) = (dist.archive(), root.join("opt"));
-    let unpack = cmd!(sh, "tar --extract --gzip --file {archive} --directory {opt} --strip-components=1");
+    let unpack = cmd!(
+        sh,
+        "tar --extract --gzip --file {archive} --directory {opt} --strip-components=1"
+    );
     job.run(Step::new(unpack))?;
     let program = root.join("bin/frame");
     let source = "xtask/programs/frame.c";
@@ -229,45 +231,6 @@ fn bare_root(job: &mut Job<'_>) -> Result<Done> {
     job.run(Step::new(cmd!(
         sh,
         "unshare {user...} --mount --pid --fork --kill-child sh -c {inside} {root}"
-    )))?;
-    Ok(Done::Passed)
-}
-
-fn wheel(job: &mut Job<'_>) -> Result<Done> {
-    let dist = Dist::made(job.checkout)?;
-    let sh = &job.checkout.sh;
-    let python = match cmd!(sh, "python3 -c 'import venv, ensurepip'")
-        .quiet()
-        .ignore_stderr()
-        .run()
-    {
-        Ok(()) => "python3",
-        Err(_) => return Ok(Done::Skipped("there is no python3 with venv here".to_owned())),
-    };
-    let folder = sh.create_temp_dir()?;
-    let (builder, user) = (folder.path().join("builder"), folder.path().join("user"));
-    let wheels = dist.folder.join("wheels");
-    sh.remove_path(&wheels)?;
-    job.run(Step::new(cmd!(sh, "{python} -m venv {builder}")))?;
-    let pip = builder.join("bin/pip");
-    job.run(Step::new(cmd!(sh, "{pip} install --quiet build")))?;
-    let builder = builder.join("bin/python");
-    job.run(
-        Step::new(cmd!(sh, "{builder} -m build --wheel --outdir {wheels} python"))
-            .env("LASTFD_BINARY", dist.binary.display().to_string())
-            .env("LASTFD_VERSION", dist.version.clone()),
-    )?;
-    let wheel = sh.read_dir(&wheels)?.pop().context("no wheel was built")?;
-    job.run(Step::new(cmd!(sh, "{python} -m venv {user}")))?;
-    let pip = user.join("bin/pip");
-    job.run(Step::new(cmd!(sh, "{pip} install --quiet {wheel} pytest")))?;
-    let pytest = user.join("bin/pytest");
-    let tests = job.checkout.root.join("python/tests");
-    // The package of the wheel is tested, not the folder.
-    job.run(Step::new(cmd!(
-        sh,
-        "{pytest} -p no:cacheprovider --rootdir {folder} --import-mode=importlib {tests}",
-        folder = folder.path()
     )))?;
     Ok(Done::Passed)
 }

@@ -64,9 +64,9 @@ enum Task {
     },
     /// Run the benches and write docs/evidence/bench.md.
     Bench(Selection),
-    /// Make the archive and the wheel, and try them where nothing of ours is installed.
+    /// Make the archive, and try it where nothing of ours is installed.
     ///
-    /// They are left in target/dist.
+    /// It is left in target/dist.
     Dist(Selection),
     /// Have a real kernel run the scenarios, and compare with what lastfd prints.
     ///
