@@ -126,13 +126,6 @@ pub(crate) const STAGES: &[Stage] = &[
         part_of: None,
         body: |job| fuzz::run(job, 30),
     },
-    Stage {
-        name: "soak",
-        does: "plug, open, unplug, close: heap, threads and descriptors stay level",
-        budget: |_| 240,
-        part_of: None,
-        body: |job| soak::cycles(job, None),
-    },
 ];
 
 fn fetch(job: &mut Job<'_>) -> Result<Done> {
