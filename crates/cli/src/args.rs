@@ -158,7 +158,8 @@ Examples:
   lastfd man --dir ~/.local/share/man/man1";
 
 const EXPLORE_EXAMPLES: &str = "\
-Without NAME all are explored, 300 schedules each, and told in a table.
+Without NAME all are explored, 300 schedules each (a race until it is found), and told in a
+table.
 
 A bounded search runs all schedules with few preemptions, fewest first: a preemption takes a
 task off that could have gone on. It says up to which number it ran all of them. What it finds

@@ -8,6 +8,7 @@ use lastfd_model::raw::{
 };
 use lastfd_model::{Errno, Result};
 use lastfd_rigs::Rig;
+use lastfd_sync::Cancel;
 
 use super::Ready;
 use crate::world::World;
@@ -53,6 +54,25 @@ pub(super) fn call<T>(
 /// Unplugs the hardware under the tasks there are, and ends it all.
 pub(super) fn against_unplug<M: Clone + Send + 'static>(world: &World, rig: &Rig<M>) {
     world.unplug(&rig.hardware);
+    all_ends(world, rig);
+}
+
+/// As [`against_unplug`], and a signal comes then: for calls that Linux wakes nobody from
+/// who slips between the look at the device and the driver's lock.
+pub(super) fn against_unplug_and_a_signal<M: Clone + Send + 'static>(
+    world: &World,
+    rig: &Rig<M>,
+    signal: Cancel,
+) {
+    let hardware = rig.hardware.clone();
+    world.task("unplug", move || {
+        platform_device_unregister(&hardware);
+        signal.cancel();
+    });
+    all_ends(world, rig);
+}
+
+fn all_ends<M: Clone + Send + 'static>(world: &World, rig: &Rig<M>) {
     world.join();
     rig.end();
     world.check(rig.hardware.is_released(), "the hardware is still held");

@@ -5,9 +5,11 @@ use lastfd_chrdev::{OpenFlags, PollMask, open};
 use lastfd_model::Errno;
 use lastfd_model::raw::attr_read;
 use lastfd_rigs::v4l2::{Camera, Rig, dqbuf, ioctl, map, reqbufs, start};
+use lastfd_sync::Cancel;
 
 use super::rivals::{
-    Call, PATIENCE, against_unplug, bind_against_unbind, call, unbind_against_unplug,
+    Call, PATIENCE, against_unplug, against_unplug_and_a_signal, bind_against_unbind, call,
+    unbind_against_unplug,
 };
 use crate::world::World;
 
@@ -29,12 +31,15 @@ pub(super) const CALLS: &[Call] = &[
     ("read", |world| {
         let rig = rig(world);
         let file = rig.file();
+        let signal = Cancel::new();
+        let of_task = signal.clone();
         call(
             world,
             &[Errno::ENODEV, Errno::EINVAL, Errno::EINTR],
-            move || file.read(&mut [0; 64]),
+            move || file.read_with(&mut [0; 64], &of_task),
         );
-        against_unplug(world, &rig);
+        // Once v4l2_read found it registered, vb2_fop_read starts to stream all the same.
+        against_unplug_and_a_signal(world, &rig, signal);
     }),
     ("ioctl", |world| {
         let rig = rig(world);
@@ -62,7 +67,10 @@ pub(super) const CALLS: &[Call] = &[
         let rig = rig(world);
         let file = rig.file();
         reqbufs(&file, 2).expect("there is room for buffers");
-        call(world, &[Errno::ENODEV], move || map(&file, 0).map(drop));
+        // EINVAL once v4l2_mmap found it registered: vb2_mmap finds no buffers any more.
+        call(world, &[Errno::ENODEV, Errno::EINVAL], move || {
+            map(&file, 0).map(drop)
+        });
         against_unplug(world, &rig);
     }),
     ("close", |world| {

@@ -5,6 +5,7 @@ use lastfd_model::{Errno, Event, FileRef};
 use crate::finding::{Finding, Role};
 use crate::gaps;
 use crate::rule::Rule;
+use crate::rules::open_files::G14;
 use crate::rules::{devm_lifetime, way_in};
 use crate::shadow::World;
 use crate::watch::Findings;
@@ -54,7 +55,12 @@ pub(super) fn ended(
         .shows(Some(Role::Freed), gone)
         .shows(None, event);
     let subsystem = shadow.subsystem.as_deref().unwrap_or_default();
-    if let Some(gap) = gaps::met(G12.number, subsystem, op) {
+    // Who fell asleep only after it had gone was let in by a look that holds nothing.
+    let let_in = || match slept.seq > gone.seq {
+        true => gaps::met(G14.number, subsystem, op),
+        false => None,
+    };
+    if let Some(gap) = gaps::met(G12.number, subsystem, op).or_else(let_in) {
         finding.owner = devm_lifetime::gap_owner(gap.framework, gap.function);
     }
     findings.add(file.id, finding);
