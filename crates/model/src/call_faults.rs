@@ -2,8 +2,8 @@
 
 use core::fmt;
 
-use lastfd_sync::Mutex;
-use lastfd_sync::atomic::{AtomicUsize, Ordering};
+use lastfd_sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use lastfd_sync::{Arc, Mutex};
 
 use crate::errno::Errno;
 use crate::system::System;
@@ -16,14 +16,25 @@ type Which = Box<dyn Fn(&str) -> bool + Send + Sync>;
 pub(crate) struct CallFaults {
     /// How many entries there are: nobody who has none looks further.
     armed: AtomicUsize,
-    entries: Mutex<Vec<CallFault>>,
+    entries: Mutex<Vec<Arc<CallFault>>>,
 }
 
 struct CallFault {
     devices: Vec<u64>,
     which: Which,
-    left: u32,
+    left: AtomicU32,
     errno: Errno,
+}
+
+impl CallFault {
+    /// One call of those that are to fail, if one is left: how many there were until now.
+    fn take(&self) -> Option<u32> {
+        let one_less = |left: u32| left.checked_sub(1);
+        let had = self
+            .left
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less);
+        had.ok()
+    }
 }
 
 impl fmt::Debug for CallFaults {
@@ -60,12 +71,12 @@ impl System {
         }
         let faults = self.call_faults();
         let mut entries = faults.entries.lock();
-        entries.push(CallFault {
+        entries.push(Arc::new(CallFault {
             devices,
             which: Box::new(which),
-            left: times,
+            left: AtomicU32::new(times),
             errno,
-        });
+        }));
         faults.armed.store(entries.len(), Ordering::SeqCst);
     }
 
@@ -81,16 +92,21 @@ impl System {
             return None;
         }
         let (device, name) = (device?, name());
-        let mut entries = faults.entries.lock();
-        let at = entries
+        let concerned: Vec<Arc<CallFault>> = {
+            let entries = faults.entries.lock();
+            let ours = entries.iter().filter(|e| e.devices.contains(&device));
+            ours.cloned().collect()
+        };
+        let mut taken = concerned
             .iter()
-            .position(|entry| entry.devices.contains(&device) && (entry.which)(name.as_ref()))?;
-        let errno = entries[at].errno;
-        entries[at].left -= 1;
-        if entries[at].left == 0 {
-            entries.remove(at);
+            .filter(|entry| (entry.which)(name.as_ref()));
+        let (entry, left) = taken.find_map(|entry| Some((entry, entry.take()?)))?;
+        if left == 1 {
+            // `concerned` keeps it until the lock is let go.
+            let mut entries = faults.entries.lock();
+            entries.retain(|other| !Arc::ptr_eq(other, entry));
             faults.armed.store(entries.len(), Ordering::SeqCst);
         }
-        Some(errno)
+        Some(entry.errno)
     }
 }
