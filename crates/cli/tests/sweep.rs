@@ -1,28 +1,10 @@
 //! `lastfd sweep`, and what `lastfd run` expects of a program.
 
-use std::process::{Command, Output, Stdio};
+use std::process::Command;
 
-fn lastfd() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_lastfd"));
-    command.stdin(Stdio::null());
-    command
-}
+mod binary;
 
-fn run(args: &[&str]) -> Output {
-    lastfd().arg("run").args(args).output().unwrap()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// Python; without it the test has nothing to do, which in the CI is an error.
-fn has_client(program: &str) -> bool {
-    let found = lastfd::find_program(program).is_ok();
-    let ci = std::env::var("CI").is_ok_and(|ci| ci == "true" || ci == "1");
-    assert!(found || !ci, "{program} is not installed");
-    found
-}
+use binary::{has_client, lastfd, run, text};
 
 #[test]
 fn an_expectation_that_is_not_met_is_71_and_one_line() {
