@@ -12,141 +12,111 @@ use crate::step::{Interrupted, Step};
 /// A package and how to see that it is there.
 pub(crate) struct Package {
     name: &'static str,
-    present: fn(&Checkout) -> bool,
+    sign: Sign,
+}
+
+/// What is there where a package is.
+enum Sign {
+    /// All of these in PATH.
+    Programs(&'static [&'static str]),
+    /// One of these.
+    Files(&'static [&'static str]),
+    /// A module that the system's python3 imports.
+    Module(&'static str),
+}
+
+impl Sign {
+    fn is_seen(&self, checkout: &Checkout) -> bool {
+        match self {
+            Sign::Programs(programs) => programs.iter().all(|program| on_path(program)),
+            Sign::Files(files) => files.iter().any(|file| Path::new(file).exists()),
+            Sign::Module(module) => {
+                let import = format!("import {module}");
+                cmd!(checkout.sh, "/usr/bin/python3 -c {import}")
+                    .quiet()
+                    .ignore_stderr()
+                    .run()
+                    .is_ok()
+            }
+        }
+    }
+}
+
+const fn package(name: &'static str, sign: Sign) -> Package {
+    Package { name, sign }
 }
 
 /// libiio's command line clients.
-pub(crate) const CLIENTS: Package = Package {
-    name: "libiio-utils",
-    present: |_| on_path("iio_readdev"),
-};
+pub(crate) const CLIENTS: Package = package("libiio-utils", Sign::Programs(&["iio_readdev"]));
 
 /// libiio's Python binding; it is the system's python3 that has it.
-pub(crate) const PYTHON: Package = Package {
-    name: "python3-libiio",
-    present: |checkout| {
-        cmd!(checkout.sh, "/usr/bin/python3 -c 'import iio'")
-            .quiet()
-            .ignore_stderr()
-            .run()
-            .is_ok()
-    },
-};
+pub(crate) const PYTHON: Package = package("python3-libiio", Sign::Module("iio"));
 
 /// What libFuzzer's runtime is compiled with.
-pub(crate) const COMPILER: Package = Package {
-    name: "g++",
-    present: |_| on_path("c++"),
-};
+pub(crate) const COMPILER: Package = package("g++", Sign::Programs(&["c++"]));
 
 /// The kernel's headers of V4L2 and CEC, which our structs are held against.
-pub(crate) const KERNEL_HEADERS: Package = Package {
-    name: "linux-libc-dev",
-    present: |_| Path::new("/usr/include/linux/cec.h").exists(),
-};
+pub(crate) const KERNEL_HEADERS: Package =
+    package("linux-libc-dev", Sign::Files(&["/usr/include/linux/cec.h"]));
 
 /// DRM's headers, which Debian leaves out of the kernel's.
-pub(crate) const DRM_HEADERS: Package = Package {
-    name: "libdrm-dev",
-    present: |_| {
-        ["/usr/include/drm/drm.h", "/usr/include/libdrm/drm.h"]
-            .iter()
-            .any(|header| Path::new(header).exists())
-    },
-};
+pub(crate) const DRM_HEADERS: Package = package(
+    "libdrm-dev",
+    Sign::Files(&["/usr/include/drm/drm.h", "/usr/include/libdrm/drm.h"]),
+);
 
 /// Stock clients of V4L2 and CEC.
-pub(crate) const VIDEO_CLIENTS: Package = Package {
-    name: "v4l-utils",
-    present: |_| on_path("v4l2-ctl") && on_path("cec-ctl"),
-};
+pub(crate) const VIDEO_CLIENTS: Package =
+    package("v4l-utils", Sign::Programs(&["v4l2-ctl", "cec-ctl"]));
 
 /// Stock clients of libdrm.
-pub(crate) const DRM_CLIENTS: Package = Package {
-    name: "libdrm-tests",
-    present: |_| on_path("drmdevice"),
-};
+pub(crate) const DRM_CLIENTS: Package = package("libdrm-tests", Sign::Programs(&["drmdevice"]));
 
 /// udev's client.
-pub(crate) const UDEV_CLIENT: Package = Package {
-    name: "udev",
-    present: |_| on_path("udevadm"),
-};
+pub(crate) const UDEV_CLIENT: Package = package("udev", Sign::Programs(&["udevadm"]));
 
 /// Where desktops have their sensors from, and its client.
-pub(crate) const SENSOR_PROXY: Package = Package {
-    name: "iio-sensor-proxy",
-    present: |_| on_path("monitor-sensor"),
-};
+pub(crate) const SENSOR_PROXY: Package =
+    package("iio-sensor-proxy", Sign::Programs(&["monitor-sensor"]));
 
 /// A bus for those.
-pub(crate) const BUS: Package = Package {
-    name: "dbus-daemon",
-    present: |_| on_path("dbus-run-session"),
-};
+pub(crate) const BUS: Package = package("dbus-daemon", Sign::Programs(&["dbus-run-session"]));
 
 /// A player that streams from cameras.
-pub(crate) const FFMPEG: Package = Package {
-    name: "ffmpeg",
-    present: |_| on_path("ffmpeg"),
-};
+pub(crate) const FFMPEG: Package = package("ffmpeg", Sign::Programs(&["ffmpeg"]));
 
 /// GStreamer's command line.
-pub(crate) const GSTREAMER: Package = Package {
-    name: "gstreamer1.0-tools",
-    present: |_| on_path("gst-launch-1.0"),
-};
+pub(crate) const GSTREAMER: Package =
+    package("gstreamer1.0-tools", Sign::Programs(&["gst-launch-1.0"]));
 
 /// Its source of cameras.
-pub(crate) const GSTREAMER_CAMERAS: Package = Package {
-    name: "gstreamer1.0-plugins-good",
-    present: |_| {
-        let plugin = "/usr/lib/x86_64-linux-gnu/gstreamer-1.0/libgstvideo4linux2.so";
-        Path::new(plugin).exists()
-    },
-};
+pub(crate) const GSTREAMER_CAMERAS: Package = package(
+    "gstreamer1.0-plugins-good",
+    Sign::Files(&["/usr/lib/x86_64-linux-gnu/gstreamer-1.0/libgstvideo4linux2.so"]),
+);
 
 /// What a C program that listens to udev is compiled with.
-pub(crate) const UDEV_HEADERS: Package = Package {
-    name: "libudev-dev",
-    present: |_| Path::new("/usr/include/libudev.h").exists(),
-};
+pub(crate) const UDEV_HEADERS: Package =
+    package("libudev-dev", Sign::Files(&["/usr/include/libudev.h"]));
 
 /// What the C programs of the tests are compiled with, static ones too.
-pub(crate) const C_COMPILER: Package = Package {
-    name: "gcc",
-    present: |_| on_path("gcc"),
-};
+pub(crate) const C_COMPILER: Package = package("gcc", Sign::Programs(&["gcc"]));
 
 /// What the Go programs of the tests are compiled with.
-pub(crate) const GO_COMPILER: Package = Package {
-    name: "golang-go",
-    present: |_| on_path("go"),
-};
+pub(crate) const GO_COMPILER: Package = package("golang-go", Sign::Programs(&["go"]));
 
 /// A shell and its tools in one static file, for a root with nothing else.
-pub(crate) const BUSYBOX: Package = Package {
-    name: "busybox-static",
-    present: |_| Path::new("/bin/busybox").exists(),
-};
+pub(crate) const BUSYBOX: Package = package("busybox-static", Sign::Files(&["/bin/busybox"]));
 
 /// The C library of Alpine.
-pub(crate) const MUSL: Package = Package {
-    name: "musl",
-    present: |_| Path::new("/lib/ld-musl-x86_64.so.1").exists(),
-};
+pub(crate) const MUSL: Package = package("musl", Sign::Files(&["/lib/ld-musl-x86_64.so.1"]));
 
 /// What compiles for it.
-pub(crate) const MUSL_COMPILER: Package = Package {
-    name: "musl-tools",
-    present: |_| on_path("musl-gcc"),
-};
+pub(crate) const MUSL_COMPILER: Package = package("musl-tools", Sign::Programs(&["musl-gcc"]));
 
 /// The kernel's source, of which the parser of KTAP is used.
-pub(crate) const KERNEL_SOURCE: Package = Package {
-    name: "linux-source-6.12",
-    present: |_| Path::new(KERNEL_SOURCE_ARCHIVE).exists(),
-};
+pub(crate) const KERNEL_SOURCE: Package =
+    package("linux-source-6.12", Sign::Files(&[KERNEL_SOURCE_ARCHIVE]));
 
 /// What that package brings.
 pub(crate) const KERNEL_SOURCE_ARCHIVE: &str = "/usr/src/linux-source-6.12.tar.xz";
@@ -179,7 +149,7 @@ pub(crate) fn install(job: &mut Job<'_>, packages: &[Package]) -> Result<Done> {
 fn missing(checkout: &Checkout, packages: &[Package]) -> Vec<&'static str> {
     packages
         .iter()
-        .filter(|one| !(one.present)(checkout))
+        .filter(|one| !one.sign.is_seen(checkout))
         .map(|one| one.name)
         .collect()
 }
