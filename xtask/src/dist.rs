@@ -12,7 +12,7 @@ use rustix::process::geteuid;
 use xshell::cmd;
 
 use crate::checkout::{Checkout, on_path};
-use crate::packages::{self, BUSYBOX, MUSL, MUSL_COMPILER};
+use crate::packages::{self, BUSYBOX, KERNEL_HEADERS, MUSL, MUSL_COMPILER};
 use crate::plan::{Done, Job, Stage};
 use crate::step::Step;
 
@@ -140,11 +140,12 @@ fn archive(job: &mut Job<'_>) -> Result<Done> {
 
     let (folder, name, archive) = (&dist.folder, &dist.name, dist.archive());
     // The same sources give the same archive.
+    let gzip = "gzip -9n";
     let pack = cmd!(
         sh,
-        "tar --create --gzip --file {archive} --directory {folder} --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner {name}"
+        "tar --create --use-compress-program {gzip} --file {archive} --directory {folder} --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner {name}"
     );
-    job.run(Step::new(pack).env("GZIP", "-9n"))?;
+    job.run(Step::new(pack))?;
     let _in_folder = sh.push_dir(folder);
     let file = format!("{name}.tar.gz");
     let sum = cmd!(sh, "sha256sum {file}").quiet().read()?;
@@ -192,7 +193,9 @@ fn install_script(job: &mut Job<'_>) -> Result<Done> {
 /// A program of musl's, in a root where only busybox, musl and the archive are.
 fn bare_root(job: &mut Job<'_>) -> Result<Done> {
     let dist = Dist::made(job.checkout)?;
-    if let Done::Skipped(why) = packages::install(job, &[BUSYBOX, MUSL, MUSL_COMPILER])? {
+    if let Done::Skipped(why) =
+        packages::install(job, &[BUSYBOX, MUSL, MUSL_COMPILER, KERNEL_HEADERS])?
+    {
         return Ok(Done::Skipped(why));
     }
     if !on_path("unshare") {
@@ -218,7 +221,11 @@ fn bare_root(job: &mut Job<'_>) -> Result<Done> {
     job.run(Step::new(unpack))?;
     let program = root.join("bin/frame");
     let source = "xtask/programs/frame.c";
-    job.run(Step::new(cmd!(sh, "musl-gcc -O2 -o {program} {source}")))?;
+    // The kernel's headers are those of the machine; musl's own come first.
+    let headers = ["/usr/include", "/usr/include/x86_64-linux-gnu"];
+    let compile = cmd!(sh, "musl-gcc -O2 -o {program} {source}")
+        .args(headers.iter().flat_map(|folder| ["-idirafter", folder]));
+    job.run(Step::new(compile))?;
 
     let inside = "mount -t proc proc \"$0/proc\" && exec chroot \"$0\" /bin/busybox sh -ec '\
         /opt/bin/lastfd --version; \
