@@ -13,6 +13,10 @@ use crate::step::{self, Deadline, End, Interrupted, Interrupts, Step, Stopwatch}
 /// How many lines of a stage's output its evidence keeps.
 const TAIL: usize = 300;
 
+/// How many of a failed stage's last lines the report repeats. Where only the end of
+/// a run's output is kept, this is what tells which test failed.
+const REPEATED: usize = 80;
+
 /// One check.
 pub(crate) struct Stage {
     pub(crate) name: &'static str,
@@ -98,9 +102,12 @@ struct Row {
     /// What the stage adds to the sum.
     counts: Counts,
     outcome: Outcome,
+    /// The last lines of a stage that failed.
+    last_lines: Vec<String>,
 }
 
-/// Every stage with its seconds, then the sum of the tests on a line of its own.
+/// What failed stages printed last, every stage with its seconds, then the sum of the
+/// tests on a line of its own.
 pub(crate) struct Report {
     rows: Vec<Row>,
 }
@@ -176,12 +183,20 @@ pub(crate) fn run(checkout: &Checkout, stages: &[&Stage], whole: u64) -> Result<
         } else {
             job.counts
         };
+        let last_lines = match outcome {
+            Outcome::Failed(_) => {
+                let before = job.tail.len().saturating_sub(REPEATED);
+                job.tail.drain(before..).collect()
+            }
+            Outcome::Passed | Outcome::Skipped(_) => Vec::new(),
+        };
         let row = Row {
             name: stage.name,
             took: watch.elapsed(),
             budget,
             counts,
             outcome,
+            last_lines,
         };
         println!(
             "== {}: {} after {:.1} s",
@@ -213,6 +228,13 @@ impl fmt::Display for Report {
             .max()
             .unwrap_or(0)
             .max(5);
+        for row in self.rows.iter().filter(|row| !row.last_lines.is_empty()) {
+            writeln!(f, "the last lines of {}:\n", row.name)?;
+            for line in &row.last_lines {
+                writeln!(f, "    {line}")?;
+            }
+            writeln!(f)?;
+        }
         writeln!(f, "{:width$}  seconds  at most", "stage")?;
         let mut total = Duration::ZERO;
         let mut counts = Counts::default();
@@ -291,7 +313,27 @@ mod tests {
             budget: 60,
             counts,
             outcome,
+            last_lines: Vec::new(),
         }
+    }
+
+    #[test]
+    fn what_a_failed_stage_printed_last_is_repeated_first() {
+        let mut failed = row("loom", 2, Outcome::Failed("exit status: 100".to_owned()));
+        failed.last_lines = vec!["FAIL gate::closes".to_owned()];
+        let report = Report { rows: vec![failed] };
+        let expected = "\
+the last lines of loom:
+
+    FAIL gate::closes
+
+stage  seconds  at most
+loom       1.5       60  FAILED: exit status: 100
+all        1.5
+
+2 passed, 0 failed, 0 skipped
+";
+        assert_eq!(report.to_string(), expected);
     }
 
     #[test]
