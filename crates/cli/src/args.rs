@@ -14,6 +14,7 @@ use lastfd::model::{DebugOptions, FailNth};
 use lastfd::supervisor::Restrictions;
 use lastfd::{Expectations, Fault, IIOD_PORT, Rules, When};
 
+use crate::doctor::DoctorArgs;
 use crate::fault_arg::FaultArg;
 use crate::removal_arg::RemovalArg;
 
@@ -31,6 +32,7 @@ Examples:
   lastfd run --device camera --unplug camera@open -- v4l2-ctl --stream-mmap
                                  pull it out under a program
   lastfd devices                 what can be plugged in
+  lastfd doctor                  what this machine allows
   lastfd kunit                   the built-in suites";
 
 const RUN_EXAMPLES: &str = "\
@@ -211,6 +213,8 @@ pub(crate) enum Command {
     Explore(ExploreArgs),
     /// List what can be plugged in
     Devices,
+    /// Say what this machine allows, and what will not work here
+    Doctor(DoctorArgs),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -275,9 +279,9 @@ pub(crate) struct RunArgs {
     #[arg(long, conflicts_with = "iiod_only")]
     pub(crate) trap_all: bool,
 
-    /// Do without what this machine would allow, as elsewhere: no-pidfd-getfd, no-process-vm,
-    /// yama1, no-wait-killable, no-sync-wake-up, no-receive-end, no-urgent, linux-5.14, linux-5.15,
-    /// nofile=N
+    /// Do without what this machine would allow, as elsewhere. Places: docker, podman, linux-5.14,
+    /// linux-5.15, linux-6.1. Things: no-listener, no-pidfd-getfd, no-process-vm, yama1, yama2,
+    /// no-wait-killable, no-sync-wake-up, no-receive-end, no-urgent, nofile=N
     #[arg(long, value_name = "LIST", conflicts_with = "iiod_only")]
     pub(crate) restrict: Option<Restrictions>,
 

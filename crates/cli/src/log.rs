@@ -21,6 +21,7 @@ pub(crate) const DIM: Style = Style::new().dimmed();
 pub(crate) const HEAD: Style = Style::new().bold();
 pub(crate) const GOOD: Style = AnsiColor::Green.on_default().bold();
 pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
+pub(crate) const WARN: Style = AnsiColor::Yellow.on_default().bold();
 const CUT: Style = AnsiColor::Yellow.on_default().bold();
 const CALL: Style = AnsiColor::Cyan.on_default();
 const PLAIN: Style = Style::new();

@@ -9,6 +9,7 @@ mod args;
 mod ctl;
 mod device_arg;
 mod devices;
+mod doctor;
 mod explore;
 mod fail_nth;
 mod failure;
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
         Command::Replay(args) => replay::replay(args),
         Command::Explore(args) => explore::explore(&args),
         Command::Devices => devices::devices(),
+        Command::Doctor(args) => doctor::doctor(&args),
         Command::Completions { shell } => Ok(pages::completions(shell)),
         Command::Man(args) => pages::man(&args),
     };

@@ -57,7 +57,7 @@ struct Bell {
     urgent: bool,
     count: OwnedFd,
     counted: u64,
-    /// What the eventfd is asked for now; none if it is not in the set.
+    /// What the eventfd is asked for now; none while it is not in the set.
     asked: Option<u32>,
     lamps: Vec<Lamp>,
     _armed: Vec<WaitEntry>,
@@ -216,12 +216,11 @@ impl Bell {
 
     fn count(&mut self, mask: u32, again: bool) -> rustix::io::Result<()> {
         let (reads, writes) = (self.events & READ != 0, self.events & WRITE != 0);
-        if !reads && !writes {
-            return Ok(());
-        }
         let (readable, writable) = (mask & READ != 0, mask & WRITE != 0);
         // With both asked for an eventfd cannot be neither: it is asked for less then.
+        // With neither it is there for nothing: it shows which set this is.
         let (asked, counted) = match (reads, writes) {
+            (false, false) => (0, 0),
             (true, false) => (PollMask::IN.0, u64::from(readable)),
             (false, _) => (PollMask::OUT.0, if writable { 0 } else { FULL }),
             (true, true) => match (readable, writable) {
@@ -264,7 +263,21 @@ impl Bell {
     }
 
     fn is_at(&self, epoll: &OwnedFd, fd: i32) -> bool {
-        self.fd == fd && sys::same_file(self.epoll.as_fd(), epoll.as_fd()).unwrap_or(true)
+        self.fd == fd && self.is_in(epoll)
+    }
+
+    /// Whether a set is the one that this is in: the eventfd cannot be added once more. It
+    /// is not asked by kcmp, which containers forbid.
+    fn is_in(&self, epoll: &OwnedFd) -> bool {
+        let (data, nothing) = (epoll::EventData::new_u64(0), epoll::EventFlags::empty());
+        match epoll::add(epoll, &self.count, data, nothing) {
+            Err(rustix::io::Errno::EXIST) => true,
+            Err(_) => false,
+            Ok(()) => {
+                let _ = epoll::delete(epoll, &self.count);
+                false
+            }
+        }
     }
 }
 

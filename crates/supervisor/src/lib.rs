@@ -28,6 +28,7 @@ compile_error!("lastfd-supervisor traps the system calls of x86-64 Linux");
 
 mod bells;
 mod calls;
+mod capability;
 mod deferred;
 mod filter;
 mod launch;
@@ -47,10 +48,11 @@ mod task;
 mod uevents;
 mod workers;
 
+pub use capability::{Capability, Has};
 pub use deferred::Sleeper;
 pub use filter::{Settings, generate};
 pub use launch::{Child, Signaller, SpawnError, StartError, Supervisor};
-pub use machine::{Capability, Has, Machine, Refusal};
+pub use machine::{Files, Machine, Refusal};
 pub use notice::{Notice, What};
 pub use page::page;
 pub use restrict::{RestrictionError, Restrictions};

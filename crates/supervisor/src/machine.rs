@@ -1,8 +1,6 @@
 //! What this machine allows: asked once, told plainly.
 
-use core::fmt;
-
-use rustix::process::{Resource, getrlimit};
+use rustix::process::{DumpableBehavior, Resource, getrlimit};
 
 use crate::filter::Settings;
 use crate::restrict::Restrictions;
@@ -28,12 +26,34 @@ pub struct Machine {
     /// A program's memory is reached by `process_vm_readv`; else by `/proc/PID/mem`.
     pub process_vm: bool,
     /// Yama's `ptrace_scope`: 0 without, 1 if descendants alone may be looked into, which
-    /// served programs are.
+    /// served programs are, 2 if only who has `CAP_SYS_PTRACE` may look, 3 if nobody may.
     pub ptrace_scope: u32,
+    /// Whether we have `CAP_SYS_PTRACE`.
+    pub may_look: bool,
     /// Yama's 1 is played, not the kernel's: see [`Restrictions::yama1`].
     pub(crate) descendants_only: bool,
     /// The limit for descriptors, which the reserved ones must be below.
     pub descriptors: u64,
+    /// `/proc` is there, and tells of processes.
+    pub proc: bool,
+    /// The file of this program may be read by who runs it: before it becomes a program,
+    /// a process that is started is as this one, and has to be looked into.
+    pub is_dumpable: bool,
+    /// Files can be made in memory (`memfd_create`) and watched (inotify).
+    pub files: Files,
+}
+
+/// What open files of programs are made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Files {
+    /// All of it is there.
+    There,
+    /// `memfd_create` is refused.
+    NoMemory,
+    /// inotify is refused.
+    NoWatches,
+    /// The user has as many inotify instances as are allowed.
+    WatchesUsedUp,
 }
 
 /// Why programs cannot be served here.
@@ -51,9 +71,35 @@ pub enum Refusal {
     FewDescriptors(u64),
     /// Nobody may look into a program, not even who started it.
     #[error(
-        "kernel.yama.ptrace_scope is {0}, which lets nobody look into the programs it starts: set it to 1 or 0 (sysctl kernel.yama.ptrace_scope=1)"
+        "kernel.yama.ptrace_scope is {0}, with which the programs that are started cannot be looked into: set it to 1 or 0 (sysctl kernel.yama.ptrace_scope=1){again}",
+        again = if *.0 > 2 { "; 3 stays until the next boot" } else { ", or run with CAP_SYS_PTRACE" }
     )]
     NoLook(u32),
+    /// Nothing can be asked about programs.
+    #[error(
+        "/proc is not mounted, or does not tell of processes: mount it (mount -t proc proc /proc)"
+    )]
+    NoProc,
+    /// A process that is started from here cannot be looked into.
+    #[error(
+        "lastfd's file may be executed and not read, so that what it starts cannot be looked into: make it readable (chmod a+r), or run with CAP_SYS_PTRACE"
+    )]
+    NotDumpable,
+    /// Open files cannot be made.
+    #[error(
+        "memfd_create is refused, which open files are made with: let the container's seccomp profile allow it"
+    )]
+    NoMemoryFiles,
+    /// Closes cannot be seen.
+    #[error(
+        "inotify is refused, which tells of closes: let the container's seccomp profile allow inotify_init1"
+    )]
+    NoWatches,
+    /// Closes cannot be seen.
+    #[error(
+        "this user has all the inotify instances there may be: end a program that holds some, or raise fs.inotify.max_user_instances (and user.max_inotify_instances in a container)"
+    )]
+    WatchesUsedUp,
     /// A filter with a listener is there already.
     #[error(
         "this process runs under a seccomp listener already (lastfd inside lastfd, or a container with system call interception): a second one is not possible"
@@ -86,23 +132,54 @@ impl Machine {
                 .ok()
                 .and_then(|scope| scope.trim().parse().ok())
                 .unwrap_or(0),
+            may_look: may_look(),
             descendants_only: false,
             descriptors: getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX),
+            proc: std::fs::read_to_string(format!("/proc/{}/status", std::process::id())).is_ok(),
+            is_dumpable: rustix::process::dumpable_behavior()
+                .is_ok_and(|how| how == DumpableBehavior::Dumpable),
+            files: Files::look(),
+        }
+    }
+
+    /// A machine that allows everything, to an ordinary user.
+    pub fn with_all() -> Machine {
+        Machine {
+            kernel: (6, 12),
+            listener: true,
+            killable: true,
+            wakes_in_step: true,
+            receive_ends: true,
+            urgent: true,
+            copies_descriptors: true,
+            process_vm: true,
+            ptrace_scope: 0,
+            may_look: false,
+            descendants_only: false,
+            descriptors: 1024,
+            proc: true,
+            is_dumpable: true,
+            files: Files::There,
         }
     }
 
     /// The same with less.
     #[must_use]
     pub fn restricted(mut self, restrictions: &Restrictions) -> Machine {
+        if let Some(kernel) = restrictions.kernel {
+            self.kernel = self.kernel.min(kernel);
+        }
+        self.listener &= !restrictions.no_listener;
         self.killable &= !restrictions.no_wait_killable;
         self.wakes_in_step &= !restrictions.no_sync_wake_up;
         self.receive_ends &= !restrictions.no_receive_end;
         self.urgent &= !restrictions.no_urgent;
         self.copies_descriptors &= !restrictions.no_pidfd_getfd;
         self.process_vm &= !restrictions.no_process_vm;
-        if restrictions.yama1 {
-            self.ptrace_scope = self.ptrace_scope.max(1);
+        if let Some(scope) = restrictions.yama {
+            self.ptrace_scope = self.ptrace_scope.max(scope);
             self.descendants_only = true;
+            self.may_look &= scope < 2;
         }
         if let Some(limit) = restrictions.nofile {
             self.descriptors = self.descriptors.min(limit);
@@ -118,8 +195,20 @@ impl Machine {
         if !self.listener {
             return Err(Refusal::NoListener(self.kernel.0, self.kernel.1));
         }
-        if self.ptrace_scope > 1 && !rustix::process::geteuid().is_root() {
+        if !self.proc {
+            return Err(Refusal::NoProc);
+        }
+        if !self.is_dumpable && !self.may_look {
+            return Err(Refusal::NotDumpable);
+        }
+        if !self.lets_look() {
             return Err(Refusal::NoLook(self.ptrace_scope));
+        }
+        match self.files {
+            Files::There => {}
+            Files::NoMemory => return Err(Refusal::NoMemoryFiles),
+            Files::NoWatches => return Err(Refusal::NoWatches),
+            Files::WatchesUsedUp => return Err(Refusal::WatchesUsedUp),
         }
         let (low, high) =
             range(self.descriptors).ok_or(Refusal::FewDescriptors(self.descriptors))?;
@@ -129,120 +218,48 @@ impl Machine {
             trap_all,
         })
     }
+
+    /// Whether Yama lets us look into the programs we start.
+    pub(crate) fn lets_look(&self) -> bool {
+        // security/yama/yama_lsm.c: yama_ptrace_access_check
+        match self.ptrace_scope {
+            0 | 1 => true,
+            2 => self.may_look,
+            _ => false,
+        }
+    }
+}
+
+/// Whether we have `CAP_SYS_PTRACE`.
+fn may_look() -> bool {
+    let sets = rustix::thread::capabilities(None);
+    sets.is_ok_and(|sets| {
+        sets.effective
+            .contains(rustix::thread::CapabilitySet::SYS_PTRACE)
+    })
+}
+
+impl Files {
+    fn look() -> Files {
+        use rustix::fs::{MemfdFlags, inotify};
+        use rustix::io::Errno;
+        if rustix::fs::memfd_create("lastfd", MemfdFlags::CLOEXEC).is_err() {
+            return Files::NoMemory;
+        }
+        match inotify::init(inotify::CreateFlags::CLOEXEC) {
+            Ok(_) => Files::There,
+            // The limit for open files gives the same, and is told by its own line.
+            Err(Errno::MFILE) => Files::WatchesUsedUp,
+            Err(_) => Files::NoWatches,
+        }
+    }
 }
 
 /// The reserved numbers under a limit: the upper quarter of what select can reach.
-fn range(limit: u64) -> Option<(u32, u32)> {
+pub(crate) fn range(limit: u64) -> Option<(u32, u32)> {
     // FD_SETSIZE
     let high = limit.min(1024) as u32;
     (high >= 64).then(|| (high / 4 * 3, high))
-}
-
-/// One thing that a machine allows or does not.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Capability {
-    /// What it is called.
-    pub name: &'static str,
-    /// What programs get with it, and without.
-    pub has: Has,
-    /// The value, or what follows.
-    pub says: String,
-}
-
-/// How much of a [`Capability`] is there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Has {
-    /// All.
-    All,
-    /// Not all: something else does in its place, more slowly or not for everything.
-    Less,
-    /// What is needed is missing: no program can be served.
-    Nothing,
-}
-
-impl Machine {
-    /// The self-test, a line for each capability.
-    pub fn capabilities(&self) -> Vec<Capability> {
-        let line = |name, has, says: &str| Capability {
-            name,
-            has,
-            says: says.to_owned(),
-        };
-        let either = |name, there: bool, without: &str| match there {
-            true => line(name, Has::All, "yes"),
-            false => line(name, Has::Less, without),
-        };
-        let (major, minor) = self.kernel;
-        let version = format!("{major}.{minor}");
-        let mut lines = vec![match self.kernel >= (5, 14) {
-            true => line("Linux", Has::All, &version),
-            false => line("Linux", Has::Nothing, &format!("{version}: 5.14 is needed")),
-        }];
-        lines.push(match self.listener {
-            true => line("listener", Has::All, "yes"),
-            false => line("listener", Has::Nothing, "no: programs cannot be served"),
-        });
-        lines.extend([
-            either(
-                "WAIT_KILLABLE_RECV",
-                self.killable,
-                "no: replies are confirmed one by one; poll restarts after a handler with SA_RESTART",
-            ),
-            either("SYNC_WAKE_UP", self.wakes_in_step, "no: calls are slower"),
-            either(
-                "end of a listener",
-                self.receive_ends,
-                "no: each call is waited for with a poll before",
-            ),
-            either(
-                "urgent sockets",
-                self.urgent,
-                "no: epoll does not tell of PRI",
-            ),
-            either(
-                "pidfd_getfd",
-                self.copies_descriptors,
-                "no: epoll on a device, and a poll of one with other files, give EPERM",
-            ),
-            either(
-                "process_vm_readv",
-                self.process_vm,
-                "no: /proc/PID/mem does in its place",
-            ),
-        ]);
-        let root = rustix::process::geteuid().is_root();
-        lines.push(match self.ptrace_scope {
-            0 => line("ptrace_scope", Has::All, "0"),
-            1 => line(
-                "ptrace_scope",
-                Has::All,
-                "1: descendants, as served programs are",
-            ),
-            scope if root => line("ptrace_scope", Has::All, &scope.to_string()),
-            scope => {
-                let says = format!("{scope}: nobody may look into programs");
-                line("ptrace_scope", Has::Nothing, &says)
-            }
-        });
-        lines.push(match range(self.descriptors) {
-            Some((low, high)) => line("descriptors", Has::All, &format!("{low} to {}", high - 1)),
-            None => {
-                let says = format!("no room below {}", self.descriptors);
-                line("descriptors", Has::Nothing, &says)
-            }
-        });
-        lines
-    }
-}
-
-impl fmt::Display for Machine {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, capability) in self.capabilities().iter().enumerate() {
-            let end = if index == 0 { "" } else { "\n" };
-            write!(f, "{end}{:<22} {}", capability.name, capability.says)?;
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]
@@ -250,32 +267,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_refused_is_told_with_what_does_in_its_place() {
-        let all = "no-pidfd-getfd,no-process-vm,yama1,no-wait-killable,no-sync-wake-up,\
-                   no-receive-end,no-urgent,nofile=256";
-        let restrictions: Restrictions = all.parse().unwrap();
-        let mut machine = Machine::look().restricted(&restrictions);
-        machine.kernel = (5, 15);
-        let less = |c: &&Capability| c.has == Has::Less;
-        assert_eq!(machine.capabilities().iter().filter(less).count(), 6);
-        assert_eq!(
-            machine.to_string(),
-            "\
-Linux                  5.15
-listener               yes
-WAIT_KILLABLE_RECV     no: replies are confirmed one by one; poll restarts after a handler with SA_RESTART
-SYNC_WAKE_UP           no: calls are slower
-end of a listener      no: each call is waited for with a poll before
-urgent sockets         no: epoll does not tell of PRI
-pidfd_getfd            no: epoll on a device, and a poll of one with other files, give EPERM
-process_vm_readv       no: /proc/PID/mem does in its place
-ptrace_scope           1: descendants, as served programs are
-descriptors            192 to 255"
-        );
-        machine.listener = false;
-        machine.descriptors = 32;
-        let nothing = |c: &&Capability| c.has == Has::Nothing;
-        assert_eq!(machine.capabilities().iter().filter(nothing).count(), 2);
+    fn what_nobody_can_be_served_without_is_refused_with_what_to_do() {
+        let all = Machine::with_all();
+        assert!(all.settings(false).is_ok());
+        let without = |change: fn(&mut Machine)| {
+            let mut machine = all;
+            change(&mut machine);
+            machine.settings(false).unwrap_err().to_string()
+        };
+        for (said, names) in [
+            (without(|m| m.listener = false), "seccomp(2)"),
+            (without(|m| m.proc = false), "mount -t proc"),
+            (without(|m| m.is_dumpable = false), "chmod a+r"),
+            (without(|m| m.ptrace_scope = 2), "CAP_SYS_PTRACE"),
+            (without(|m| m.ptrace_scope = 3), "until the next boot"),
+            (without(|m| m.files = Files::NoMemory), "memfd_create"),
+            (without(|m| m.files = Files::NoWatches), "inotify_init1"),
+            (
+                without(|m| m.files = Files::WatchesUsedUp),
+                "max_user_instances",
+            ),
+            (without(|m| m.descriptors = 32), "ulimit -n"),
+        ] {
+            assert!(said.contains(names), "{said}");
+        }
+        let mut root = all;
+        (root.ptrace_scope, root.may_look) = (2, true);
+        assert!(root.settings(false).is_ok());
+        root.ptrace_scope = 3;
+        assert!(root.settings(false).is_err());
     }
 
     #[test]

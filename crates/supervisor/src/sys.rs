@@ -218,25 +218,6 @@ pub(crate) fn thread_pidfd(tid: u32, tgid: impl FnOnce() -> Option<u32>) -> Resu
     })
 }
 
-/// Whether two of our descriptors are of one open file (`kcmp`). `None` if the kernel
-/// does not tell.
-pub(crate) fn same_file(a: BorrowedFd<'_>, b: BorrowedFd<'_>) -> Option<bool> {
-    const KCMP_FILE: libc::c_int = 0;
-    // SAFETY: numbers only.
-    let result = unsafe {
-        let pid = libc::getpid();
-        libc::syscall(
-            libc::SYS_kcmp,
-            pid,
-            pid,
-            KCMP_FILE,
-            a.as_raw_fd() as libc::c_ulong,
-            b.as_raw_fd() as libc::c_ulong,
-        )
-    };
-    (result >= 0).then_some(result == 0)
-}
-
 /// Sends one byte out of band, which makes the other end urgent.
 pub(crate) fn send_urgent(socket: BorrowedFd<'_>) -> Result<()> {
     let byte = 0u8;

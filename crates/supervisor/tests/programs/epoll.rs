@@ -85,3 +85,22 @@ fn a_place_in_the_set_can_be_changed_and_given_up() {
     program.tell("q");
     assert!(program.end().success());
 }
+
+#[test]
+fn two_sets_that_watch_one_descriptor_are_told_apart() {
+    let Some(rig) = Rig::new() else { return };
+    rig.gadget.add_bits(PollMask::IN);
+    assert_eq!(
+        rig.run(&["sets"]),
+        "\
+a 0
+b mod ENOENT
+b 0
+b twice EEXIST
+waits 1 0
+a del 0
+a del ENOENT
+b del 0
+"
+    );
+}

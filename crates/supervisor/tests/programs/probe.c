@@ -404,6 +404,21 @@ static int mock(int n) {
     return 0;
 }
 
+/* Two sets watch one descriptor, one of them for urgent things alone. */
+static int sets(void) {
+    int fd = node(O_RDWR | O_NONBLOCK), a = epoll_create1(0), b = epoll_create1(0);
+    struct epoll_event e = { EPOLLIN, { .u64 = 7 } }, pri = { EPOLLPRI, { .u64 = 8 } }, out[4];
+    say("a", epoll_ctl(a, EPOLL_CTL_ADD, fd, &e));
+    say("b mod", epoll_ctl(b, EPOLL_CTL_MOD, fd, &pri));
+    say("b", epoll_ctl(b, EPOLL_CTL_ADD, fd, &pri));
+    say("b twice", epoll_ctl(b, EPOLL_CTL_ADD, fd, &pri));
+    printf("waits %d %d\n", epoll_wait(a, out, 4, 0), epoll_wait(b, out, 4, 0));
+    say("a del", epoll_ctl(a, EPOLL_CTL_DEL, fd, NULL));
+    say("a del", epoll_ctl(a, EPOLL_CTL_DEL, fd, NULL));
+    say("b del", epoll_ctl(b, EPOLL_CTL_DEL, fd, NULL));
+    return 0;
+}
+
 int main(int argc, char **argv) {
     const char *what = argc > 1 ? argv[1] : "", *how = argc > 2 ? argv[2] : "";
     signal(SIGPIPE, SIG_IGN);
@@ -427,6 +442,7 @@ int main(int argc, char **argv) {
     if (!strcmp(what, "mixed")) return mixed();
     if (!strcmp(what, "forever")) return forever();
     if (!strcmp(what, "many")) return many();
+    if (!strcmp(what, "sets")) return sets();
     if (!strcmp(what, "speed")) return speed(atoi(how));
     if (!strcmp(what, "bare")) return bare(atoi(how));
     if (!strcmp(what, "mock")) return mock(atoi(how));
