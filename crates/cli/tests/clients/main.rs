@@ -2,6 +2,7 @@
 //! and `docs/clients.md` say of each.
 
 mod compliance;
+mod environments;
 mod monitors;
 mod sensors;
 mod stock;

@@ -5,6 +5,19 @@ use std::process::{Command, Stdio};
 
 use crate::user::{User, is_there};
 
+/// Has udevadm listen to udev, and itself unplug the camera once it does: asks for its
+/// removal by an unbind in sysfs.
+pub(crate) const HEARS_ONE: &str = r#"
+stdbuf -oL udevadm monitor --udev > heard & monitor=$!
+tail -f --pid=$monitor heard | while read -r line; do
+    case "$line" in
+    "UDEV - the event"*) echo camera > /sys/bus/platform/drivers/camera/unbind;;
+    *remove*video0*) echo heard of it; kill $monitor; break;;
+    esac
+done
+wait
+"#;
+
 /// Hardware, and the device with a node that it makes.
 struct Kind {
     hardware: &'static str,

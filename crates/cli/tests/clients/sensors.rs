@@ -3,7 +3,7 @@
 use crate::user::{User, is_there, text};
 
 /// A bus on which everybody may be everything.
-const BUS: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
+pub(crate) const BUS: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig>
   <listen>unix:tmpdir=/tmp</listen>
@@ -17,7 +17,7 @@ const BUS: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus C
 "#;
 
 /// The proxy, and a monitor that is ended as soon as it heard of every sensor.
-const SESSION: &str = r#"
+pub(crate) const SESSION: &str = r#"
 export DBUS_SYSTEM_BUS_ADDRESS=$DBUS_SESSION_BUS_ADDRESS
 iio-sensor-proxy & proxy=$!
 stdbuf -oL monitor-sensor > said & monitor=$!
@@ -31,6 +31,13 @@ kill $proxy
 wait
 "#;
 
+/// Of an accelerometer of this name it asks for the trigger, and reads the buffer.
+pub(crate) const DEVICES: &[&str] = &[
+    "accel:name=accel_3d,y=-16384,z=0",
+    "light:lux=250",
+    "proximity:raw=500",
+];
+
 #[test]
 fn iio_sensor_proxy_tells_monitor_sensor_of_every_sensor() {
     let programs = ["iio-sensor-proxy", "monitor-sensor", "dbus-run-session"];
@@ -41,13 +48,7 @@ fn iio_sensor_proxy_tells_monitor_sensor_of_every_sensor() {
     let bus = user.file("bus.conf", BUS);
     let config = format!("--config-file={}", bus.display());
     let command = ["dbus-run-session", &config, "--", "sh", "-c", SESSION];
-    // Of an accelerometer of this name it asks for the trigger, and reads the buffer.
-    let devices = [
-        "accel:name=accel_3d,y=-16384,z=0",
-        "light:lux=250",
-        "proximity:raw=500",
-    ];
-    let output = user.run(&devices, &command).output().unwrap();
+    let output = user.run(DEVICES, &command).output().unwrap();
     let said = text(&output);
     for words in [
         "Has accelerometer",

@@ -62,9 +62,15 @@ impl User {
     /// `lastfd` with a bound on its time. A signal to it is for `lastfd` alone, which
     /// passes it on: a program that gets it twice may die of the second.
     pub(crate) fn lastfd(&self) -> Command {
+        self.lastfd_within(&[])
+    }
+
+    /// The same, started by another program.
+    pub(crate) fn lastfd_within(&self, within: &[&str]) -> Command {
         let mut command = Command::new("timeout");
         command
             .args(["--foreground", "-k", "5", BOUND])
+            .args(within)
             .arg(&self.lastfd);
         command
             .stdin(Stdio::null())
