@@ -122,6 +122,25 @@ Examples:
   lastfd sweep --device camera -- v4l2-ctl --stream-mmap --stream-count=10
   lastfd sweep --device camera --format junit -- ./my-camera-app > sweep.xml";
 
+const BENCH_EXAMPLES: &str = "\
+A request is a line on standard input, its answer a line on standard output, by its id:
+  {\"id\":1,\"do\":\"plug\",\"device\":\"camera\"}
+  {\"id\":1,\"ok\":{\"name\":\"camera\"}}
+What can be asked: plug, unplug, bind, unbind, fault, devices, files, wait, iiod, spawn, programs,
+wait-program, signal, kill, expect, finish. docs/bench-protocol.md has each with its answers. The
+log goes to standard error, as does what programs write that have no files of their own.
+
+It ends with finish, with its input, with the process that started it, or by SIGINT or SIGTERM,
+and kills then what is left of its programs.
+
+Python has it as the package lastfd, with fixtures for pytest; Rust has lastfd::Bench.
+
+Exit status: 0; 70 if a driver broke a lifetime rule; 64 for wrong usage.
+
+Examples:
+  lastfd bench
+  lastfd bench --quiet --rules linux-pre-6.6";
+
 const IIOD_EXAMPLES: &str = "\
 Examples:
   lastfd iiod --device iio-adc
@@ -201,6 +220,8 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Pull a device out at every point of a program's work, and say what becomes of it
     Sweep(SweepArgs),
+    /// Be a bench that a test in another language drives, by lines of JSON
+    Bench(BenchArgs),
     /// Serve devices to clients of libiio until interrupted
     Iiod(IiodArgs),
     /// Ask a run that is going on, from another terminal
@@ -351,6 +372,35 @@ pub(crate) enum SweepFormat {
     Junit,
     /// JSON
     Json,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = BENCH_EXAMPLES)]
+pub(crate) struct BenchArgs {
+    /// The kernel whose rules to follow
+    #[arg(long, value_name = "RULES", default_value_t, value_parser = parse_rules)]
+    pub(crate) rules: Rules,
+
+    /// Do not watch for broken lifetime rules
+    #[arg(long)]
+    pub(crate) no_sanitizer: bool,
+
+    /// Log every event, also references, matches and each of many calls
+    #[arg(long, short)]
+    pub(crate) verbose: bool,
+
+    /// Log nothing
+    #[arg(long, short, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+
+    /// See programs' reads of a device in low descriptors, too, as a shell's `<` makes them;
+    /// their reads of every file are slower
+    #[arg(long)]
+    pub(crate) trap_all: bool,
+
+    /// Do without what this machine would allow, as elsewhere: see `lastfd run --help`
+    #[arg(long, value_name = "LIST")]
+    pub(crate) restrict: Option<Restrictions>,
 }
 
 #[derive(Debug, Args)]

@@ -26,12 +26,8 @@ pub(crate) enum Failure {
         are: &'static str,
         known: String,
     },
-    #[error("{name} has no '{verb}': what can be done to it are {verbs}")]
-    NotOfKind {
-        name: String,
-        verb: &'static str,
-        verbs: String,
-    },
+    #[error(transparent)]
+    Fault(#[from] lastfd::FaultError),
     #[error("failed to plug in {spec}: {errno}")]
     Plug { spec: String, errno: lastfd::Errno },
     #[error(transparent)]
@@ -112,7 +108,7 @@ impl Failure {
     pub(crate) fn exit_status(&self) -> u8 {
         match self {
             Failure::UnknownName { .. }
-            | Failure::NotOfKind { .. }
+            | Failure::Fault(_)
             | Failure::NoProgram
             | Failure::Report(_)
             | Failure::NoScenario(_)

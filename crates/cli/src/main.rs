@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod bench;
 mod ctl;
 mod device_arg;
 mod devices;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
     let result = match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Sweep(args) => sweep::sweep(&args),
+        Command::Bench(args) => bench::bench(&args),
         Command::Iiod(args) => iiod::iiod(args),
         Command::Ctl(args) => ctl::ctl(args),
         Command::Kunit(args) => kunit::kunit(&args),

@@ -119,13 +119,7 @@ impl Plan {
             let Some(target) = bench.find(name) else {
                 continue;
             };
-            if !target.verbs().contains(&fault.verb()) {
-                return Err(Failure::NotOfKind {
-                    name: name.clone(),
-                    verb: fault.verb(),
-                    verbs: target.verbs().join(", "),
-                });
-            }
+            target.can(fault)?;
             bench
                 .fault_when(&target, fault.clone(), when.clone())
                 .map_err(|source| Failure::System {

@@ -22,6 +22,7 @@ fn help_has_examples() {
     insta::assert_snapshot!("help", said(&["--help"]));
     insta::assert_snapshot!("help_run", said(&["run", "--help"]));
     insta::assert_snapshot!("help_sweep", said(&["sweep", "--help"]));
+    insta::assert_snapshot!("help_bench", said(&["bench", "--help"]));
     insta::assert_snapshot!("help_iiod", said(&["iiod", "--help"]));
     insta::assert_snapshot!("help_doctor", said(&["doctor", "--help"]));
     insta::assert_snapshot!("help_ctl", said(&["ctl", "--help"]));

@@ -2,7 +2,6 @@
 
 use core::any::Any;
 use core::fmt;
-use core::time::Duration;
 use std::collections::BTreeMap;
 use std::io;
 
@@ -15,14 +14,14 @@ use lastfd_model::typed;
 use lastfd_model::{DebugOptions, Errno, Event, EventKind, Rules, Snapshot, Subscription, System};
 use lastfd_report::{Manner, Report, RunEvent};
 use lastfd_sanitizer::{Finding, Sanitizer};
-use lastfd_sync::{Arc, Clock, Mutex, WaitQueue, wait_event};
+use lastfd_sync::{Arc, Clock, Mutex, WaitQueue};
 
 #[cfg(feature = "devices")]
 use crate::fault::Fault;
 use crate::judge::Witness;
 use crate::plugged::{Plugged, Unplug};
 use crate::schedule::{Deed, Schedule};
-use crate::when::{Trigger, When};
+use crate::when::When;
 
 /// A System, the hardware plugged into it, and what serves it to programs.
 ///
@@ -224,32 +223,6 @@ impl Listener for Kept {
     }
 }
 
-/// Something to wait for: a [`Trigger`], or a closure over events.
-pub trait Awaited {
-    /// Whether this event is it.
-    fn matches(&self, event: &Event) -> bool;
-}
-
-impl Awaited for Trigger {
-    fn matches(&self, event: &Event) -> bool {
-        Trigger::matches(self, &event.kind)
-    }
-}
-
-impl<F: Fn(&Event) -> bool> Awaited for F {
-    fn matches(&self, event: &Event) -> bool {
-        self(event)
-    }
-}
-
-/// What was waited for did not come.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the event waited for did not come within {within:?}; the last event was: {last}")]
-pub struct NotSeen {
-    within: Duration,
-    last: String,
-}
-
 impl Bench {
     /// A bench with today's rules and a real clock.
     #[expect(
@@ -435,39 +408,14 @@ impl Bench {
         &self.schedule
     }
 
-    /// Waits until an event has come that is the one awaited; those since the bench was
-    /// made count.
-    ///
-    /// ```
-    /// use lastfd::{Bench, model::{EventKind, raw::*}};
-    /// use std::time::Duration;
-    ///
-    /// let bench = Bench::new();
-    /// let root = root_device_register(bench.system(), "board").unwrap();
-    /// let added = |event: &lastfd::model::Event| matches!(event.kind, EventKind::DeviceAdded { .. });
-    /// assert!(bench.wait_for(added, Duration::from_secs(1)).is_ok());
-    /// root_device_unregister(&root);
-    /// ```
-    ///
-    /// # Errors
-    /// [`NotSeen`]: it did not come within this time of the System's clock.
-    pub fn wait_for(&self, awaited: impl Awaited, within: Duration) -> Result<Event, NotSeen> {
-        let clock = self.system.clock();
-        let deadline = clock.now().after(within);
-        let mut looked_at = 0;
-        let found = wait_event(&[&self.kept.arrived], clock, Some(deadline), None, || {
-            let events = self.kept.events.lock();
-            let new = &events[looked_at..];
-            looked_at = events.len();
-            new.iter().find(|event| awaited.matches(event)).cloned()
-        });
-        found.map_err(|_| NotSeen {
-            within,
-            last: match self.kept.events.lock().last() {
-                Some(event) => event.kind.to_string(),
-                None => "none".to_owned(),
-            },
-        })
+    /// What is woken when an event has come.
+    pub(crate) fn arrived(&self) -> &WaitQueue {
+        &self.kept.arrived
+    }
+
+    /// The events that were kept so far.
+    pub(crate) fn with_events<R>(&self, f: impl FnOnce(&[Event]) -> R) -> R {
+        f(&self.kept.events.lock())
     }
 
     /// The events so far, in order.

@@ -11,7 +11,7 @@ use crate::bench::Bench;
 #[cfg(feature = "devices")]
 use crate::bench::adopt_ready_made;
 use crate::plugged::{Plugged, collect};
-use crate::when::When;
+use crate::waiting::Occasion;
 
 /// A bench, as far as it can be asked while others use it. It keeps nothing alive.
 pub(crate) struct BenchCommands {
@@ -41,24 +41,38 @@ impl Bench {
     }
 }
 
+/// The hardware with this name that is there, or a sentence that says what is.
+pub(crate) fn find_there(plugged: &[Plugged], name: &str, doing: &str) -> Result<Plugged, String> {
+    let mut there = plugged.iter().filter(|plugged| !plugged.is_unplugged());
+    if let Some(found) = there.clone().find(|plugged| plugged.name() == name) {
+        return Ok(found.clone());
+    }
+    let gone = plugged.iter().any(|plugged| plugged.name() == name);
+    let names: Vec<&str> = there.by_ref().map(Plugged::name).collect();
+    let names = match names.is_empty() {
+        true => "nothing".to_owned(),
+        false => names.join(", "),
+    };
+    Err(match gone {
+        true => format!("'{name}' is unplugged already; plugged in: {names}"),
+        false => format!("there is no '{name}' to {doing}; plugged in: {names}"),
+    })
+}
+
 impl BenchCommands {
-    fn find(&self, name: &str, doing: &str) -> Result<Plugged, String> {
-        let plugged = self.shelf()?;
-        let plugged = plugged.lock();
-        let mut there = plugged.iter().filter(|plugged| !plugged.is_unplugged());
-        if let Some(found) = there.clone().find(|plugged| plugged.name() == name) {
-            return Ok(found.clone());
+    /// Those of a bench, and of its host, if it has one by now.
+    #[cfg(feature = "devices")]
+    pub(crate) fn of(bench: &Bench) -> BenchCommands {
+        let host = bench.server.host();
+        BenchCommands {
+            system: bench.system().unowned(),
+            plugged: Arc::downgrade(bench.shelf()),
+            host: host.as_ref().map_or_else(Weak::new, Arc::downgrade),
         }
-        let gone = plugged.iter().any(|plugged| plugged.name() == name);
-        let names: Vec<&str> = there.by_ref().map(Plugged::name).collect();
-        let names = match names.is_empty() {
-            true => "nothing".to_owned(),
-            false => names.join(", "),
-        };
-        Err(match gone {
-            true => format!("'{name}' is unplugged already; plugged in: {names}"),
-            false => format!("there is no '{name}' to {doing}; plugged in: {names}"),
-        })
+    }
+
+    fn find(&self, name: &str, doing: &str) -> Result<Plugged, String> {
+        find_there(&self.shelf()?.lock(), name, doing)
     }
 }
 
@@ -159,13 +173,8 @@ impl Commands for BenchCommands {
         within: Option<Duration>,
         cancel: &Cancel,
     ) -> Result<String, String> {
-        let when: When = event.parse().map_err(|error| format!("{error}"))?;
-        let When::On { trigger, count } = when else {
-            return Err(format!(
-                "'{event}' is a time; an event to wait for is one of: {}",
-                crate::EVENTS
-            ));
-        };
+        let occasion: Occasion = event.parse().map_err(|error| format!("{error}"))?;
+        let Occasion { trigger, count } = occasion;
         let seen: Arc<Mutex<(u32, Option<String>)>> = Arc::default();
         let arrived = WaitQueue::new();
         let (listening, arriving) = (Arc::clone(&seen), arrived.clone());

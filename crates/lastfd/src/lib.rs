@@ -20,6 +20,7 @@
 //! no file before something is asked for that needs one, and to leave none behind.
 #![forbid(unsafe_code)]
 
+mod belongings;
 mod bench;
 #[cfg(feature = "iio")]
 mod client;
@@ -29,6 +30,8 @@ mod control;
 pub mod explore;
 #[cfg(feature = "devices")]
 mod fault;
+#[cfg(feature = "iiod")]
+mod find;
 mod judge;
 mod plugged;
 #[cfg(feature = "iiod")]
@@ -38,11 +41,14 @@ mod program;
 mod schedule;
 #[cfg(feature = "iiod")]
 mod serve;
+#[cfg(all(feature = "iiod", feature = "devices"))]
+pub mod session;
 mod step;
 #[cfg(all(feature = "iiod", feature = "devices"))]
 pub mod sweep;
 #[cfg(feature = "iiod")]
 mod udev;
+mod waiting;
 mod when;
 
 pub use lastfd_abi as abi;
@@ -79,11 +85,13 @@ pub use lastfd_sync as sync;
 #[cfg(feature = "v4l2")]
 pub use lastfd_v4l2 as v4l2;
 
-pub use bench::{Awaited, Bench, Builder, DeviceError, Keep, NotSeen};
+pub use bench::{Bench, Builder, DeviceError, Keep};
 #[cfg(feature = "devices")]
 pub use fault::{FailedCall, Fault, FaultError, SourceFault, UnknownFault};
 #[cfg(feature = "iiod")]
-pub use judge::{Asleep, Broken, Clinging, ExpectError, Expectations, Outcome, Patience};
+pub use find::find_program;
+#[cfg(feature = "iiod")]
+pub use judge::{Asleep, Broken, Clinging, ExpectError, Expectations, Met, Outcome, Patience};
 pub use lastfd_model::{Errno, Event, EventKind, Rules, System};
 pub use lastfd_report::{Ending, Manner, Report, Verdict};
 pub use plugged::Plugged;
@@ -92,8 +100,9 @@ pub use plugged::SetError;
 #[cfg(feature = "iiod")]
 pub use process::Signaller;
 #[cfg(feature = "iiod")]
-pub use program::{Command, Output, Program, ProgramError, find_program};
+pub use program::{Command, Output, Program, ProgramError, StillRunning};
 #[cfg(feature = "iiod")]
 pub use serve::IIOD_PORT;
 pub use step::Step;
+pub use waiting::{Awaited, NotSeen, Occasion, OccasionError};
 pub use when::{EVENTS, Trigger, When, WhenError};

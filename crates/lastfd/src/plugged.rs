@@ -153,6 +153,23 @@ impl Plugged {
         verbs
     }
 
+    /// Whether that can be done to hardware of its kind.
+    ///
+    /// # Errors
+    /// [`FaultError::NotOfKind`], with what can be done.
+    #[cfg(feature = "devices")]
+    pub fn can(&self, fault: &Fault) -> Result<(), FaultError> {
+        let verbs = self.verbs();
+        if verbs.contains(&fault.verb()) || self.is_unplugged() {
+            return Ok(());
+        }
+        Err(FaultError::NotOfKind {
+            name: Arc::clone(&self.inner.name),
+            verb: fault.verb(),
+            verbs: verbs.join(", "),
+        })
+    }
+
     /// Does something to it.
     ///
     /// ```

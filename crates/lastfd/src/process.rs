@@ -1,11 +1,16 @@
 //! The process of a program: one that is served, or one that is left alone.
 
+use core::time::Duration;
 use std::io;
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ChildStderr, ChildStdout, ExitStatus};
 
 use lastfd_supervisor as supervisor;
 use lastfd_sync::{Arc, Mutex, WaitQueue, thread};
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{
+    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process, pidfd_open, waitid,
+};
 
 /// A process that was started.
 #[derive(Debug)]
@@ -79,8 +84,33 @@ impl Process {
     pub(crate) fn try_wait(&self) -> Option<ExitStatus> {
         match self {
             Process::Served(child) => child.try_wait(),
-            // Only waiting for it takes its status.
-            Process::Bare { .. } => None,
+            Process::Bare { pid, .. } => {
+                let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+                let status = waitid(WaitId::Pid((*pid.lock())?), options).ok()??;
+                // As wait(2) packs them.
+                let raw = match (status.exit_status(), status.terminating_signal()) {
+                    (Some(code), _) => (code & 0xff) << 8,
+                    (None, signal) => signal?,
+                };
+                Some(ExitStatus::from_raw(raw))
+            }
+        }
+    }
+
+    /// How it ended, waited for no longer than this.
+    pub(crate) fn wait_within(&self, within: Duration) -> Option<ExitStatus> {
+        match self {
+            Process::Served(child) => child.wait_timeout(within),
+            Process::Bare { pid, .. } => {
+                let pid = (*pid.lock())?;
+                if let Ok(end) = pidfd_open(pid, PidfdFlags::empty()) {
+                    let timeout = Timespec::try_from(within).ok();
+                    let mut fds = [PollFd::new(&end, PollFlags::IN)];
+                    // Either way it is looked at.
+                    let _ = thread::wait_outside(|| poll(&mut fds, timeout.as_ref()));
+                }
+                self.try_wait()
+            }
         }
     }
 

@@ -1,15 +1,16 @@
 //! Programs that use a bench's devices.
 
+use core::time::Duration;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{self, ExitStatus, Stdio};
 
 use lastfd_report::{Ending, RunEvent};
 use lastfd_supervisor::{Sleeper, SpawnError};
-use lastfd_sync::{Arc, WaitQueue, thread};
-use rustix::fs::Access;
+use lastfd_sync::atomic::{AtomicBool, Ordering};
+use lastfd_sync::{Arc, Ktime, WaitQueue, thread};
 
 use crate::bench::Bench;
 use crate::process::{Process, Signaller};
@@ -117,6 +118,27 @@ impl<'a> Command<'a> {
         self
     }
 
+    /// Sets a variable of its environment, which is ours unless told.
+    #[must_use]
+    pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        self.inner.env(name, value);
+        self
+    }
+
+    /// Takes a variable out of its environment.
+    #[must_use]
+    pub fn env_remove(mut self, name: impl AsRef<OsStr>) -> Self {
+        self.inner.env_remove(name);
+        self
+    }
+
+    /// The directory it begins in; ours unless told.
+    #[must_use]
+    pub fn current_dir(mut self, directory: impl AsRef<Path>) -> Self {
+        self.inner.current_dir(directory);
+        self
+    }
+
     /// Where its input comes from; inherited unless told.
     #[must_use]
     pub fn stdin(mut self, stdin: impl Into<Stdio>) -> Self {
@@ -175,6 +197,7 @@ impl<'a> Command<'a> {
         for arg in &self.args {
             self.inner.arg(with_uri(arg, &uri));
         }
+        let started = self.bench.system().clock().now();
         let process = if self.iiod_only {
             self.inner.spawn().map(Process::bare)
         } else {
@@ -201,8 +224,10 @@ impl<'a> Command<'a> {
         };
         let program = Program {
             name: self.program.as_str().into(),
+            started,
             bench: self.bench,
             process,
+            told: AtomicBool::new(false),
             is_over: false,
         };
         self.bench.tell(RunEvent::ProgramStarted {
@@ -243,57 +268,6 @@ fn with_uri(arg: &OsStr, uri: &str) -> OsString {
     }
 }
 
-/// Finds a program as `execvp` does: by its path, or in the folders of PATH. To refuse
-/// what cannot be run before anything is plugged in.
-///
-/// ```
-/// assert!(lastfd::find_program("sh").is_ok());
-/// let error = lastfd::find_program("no-such-program").unwrap_err();
-/// assert!(error.to_string().contains("there is no such program"));
-/// ```
-///
-/// # Errors
-/// There is none of this name, or it is no executable file.
-pub fn find_program(program: impl AsRef<OsStr>) -> Result<PathBuf, ProgramError> {
-    let program = program.as_ref();
-    let name = || program.to_string_lossy().into_owned();
-    let path = Path::new(program);
-    if program.is_empty() {
-        return Err(ProgramError::NotFound(name()));
-    }
-    let candidates: Vec<PathBuf> = if program.as_encoded_bytes().contains(&b'/') {
-        vec![path.to_owned()]
-    } else {
-        let folders = std::env::var_os("PATH").unwrap_or_else(|| "/bin:/usr/bin".into());
-        std::env::split_paths(&folders)
-            .map(|folder| folder.join(path))
-            .collect()
-    };
-    let mut refused = None;
-    for candidate in candidates {
-        match executable(&candidate) {
-            Ok(()) => return Ok(candidate),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) if error.kind() == io::ErrorKind::NotADirectory => {}
-            Err(error) => refused = Some(error),
-        }
-    }
-    Err(match refused {
-        Some(source) => ProgramError::NotExecutable {
-            program: name(),
-            source,
-        },
-        None => ProgramError::NotFound(name()),
-    })
-}
-
-fn executable(path: &Path) -> io::Result<()> {
-    if path.metadata()?.is_dir() {
-        return Err(io::ErrorKind::IsADirectory.into());
-    }
-    Ok(rustix::fs::access(path, Access::EXEC_OK)?)
-}
-
 /// What a program wrote, and how it ended.
 #[derive(Clone, Debug)]
 pub struct Output {
@@ -309,9 +283,22 @@ pub struct Output {
 #[derive(Debug)]
 pub struct Program<'a> {
     name: Arc<str>,
+    started: Ktime,
     bench: &'a Bench,
     process: Process,
+    /// That it ended is an event by now.
+    told: AtomicBool,
+    /// Nobody is left to be waited for.
     is_over: bool,
+}
+
+/// A program that did not end in time.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{program} (process {}) did not end within {within:?}", .pid.unwrap_or_default())]
+pub struct StillRunning {
+    program: String,
+    pid: Option<u32>,
+    within: Duration,
 }
 
 impl Program<'_> {
@@ -330,9 +317,43 @@ impl Program<'_> {
         self.reap()
     }
 
+    /// Waits for its end, no longer than this. It may be waited for again.
+    ///
+    /// ```
+    /// use lastfd::{Bench, Ending};
+    /// use std::time::Duration;
+    ///
+    /// let bench = Bench::new();
+    /// let sleep = bench.command("sleep").arg("600").spawn().unwrap();
+    /// let error = sleep.wait_within(Duration::from_millis(10)).unwrap_err();
+    /// assert!(error.to_string().ends_with("did not end within 10ms"));
+    /// sleep.signaller().send(15);
+    /// let ending = sleep.wait_within(Duration::from_secs(10));
+    /// assert_eq!(ending, Ok(Ending::Killed(15)));
+    /// ```
+    ///
+    /// # Errors
+    /// [`StillRunning`]; it is left alone.
+    pub fn wait_within(&self, within: Duration) -> Result<Ending, StillRunning> {
+        match self.process.wait_within(within) {
+            Some(status) => Ok(self.tell(ending(status))),
+            None => Err(self.still_running(within)),
+        }
+    }
+
+    pub(crate) fn still_running(&self, within: Duration) -> StillRunning {
+        StillRunning {
+            program: self.name().to_owned(),
+            pid: self.pid(),
+            within,
+        }
+    }
+
     /// How it ended, if it did.
     pub fn ending(&self) -> Option<Ending> {
-        self.process.try_wait().map(ending)
+        self.process
+            .try_wait()
+            .map(|status| self.tell(ending(status)))
     }
 
     /// Whether nobody is left of it and all that it started; of one that is not served,
@@ -352,8 +373,20 @@ impl Program<'_> {
         &self.name
     }
 
+    /// Whether it is shown devices.
+    #[cfg(feature = "devices")]
+    pub(crate) fn is_served(&self) -> bool {
+        matches!(self.process, Process::Served(_))
+    }
+
     pub(crate) fn bench(&self) -> &Bench {
         self.bench
+    }
+
+    /// When a device went last that it may have used.
+    pub(crate) fn gone_since(&self) -> Option<Ktime> {
+        let gone = self.bench.witness().gone_since();
+        gone.filter(|gone| *gone >= self.started)
     }
 
     /// Woken when it ends.
@@ -376,10 +409,17 @@ impl Program<'_> {
             Err(error) => Ending::Failed(format!("failed to wait for it: {error}").into()),
         };
         self.is_over = true;
-        self.bench.tell(RunEvent::ProgramEnded {
-            program: Arc::clone(&self.name),
-            ending: ending.clone(),
-        });
+        self.tell(ending)
+    }
+
+    /// That it ended is an event, once.
+    fn tell(&self, ending: Ending) -> Ending {
+        if !self.told.swap(true, Ordering::SeqCst) {
+            self.bench.tell(RunEvent::ProgramEnded {
+                program: Arc::clone(&self.name),
+                ending: ending.clone(),
+            });
+        }
         ending
     }
 

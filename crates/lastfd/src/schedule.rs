@@ -3,7 +3,7 @@
 //!
 //! A listener may not call the model, so it only says what is due.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
 
 use lastfd_model::event::Listener;
@@ -13,6 +13,7 @@ use lastfd_sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use lastfd_sync::thread::JoinHandle;
 use lastfd_sync::{Arc, Cancel, Clock, Ktime, Mutex, WaitError, WaitQueue, wait_event};
 
+use crate::belongings::Belongings;
 #[cfg(feature = "devices")]
 use crate::fault::Fault;
 use crate::plugged::Plugged;
@@ -72,10 +73,8 @@ struct Plan {
     /// How often the event was seen.
     seen: u32,
     state: State,
-    /// The devices it is about: the hardware's and all below it.
-    family: BTreeSet<u64>,
-    /// Open files of these devices.
-    files: BTreeSet<u64>,
+    /// What it is about.
+    of: Belongings,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,17 +103,13 @@ impl Schedule {
         open: &BTreeMap<u64, u64>,
     ) -> io::Result<()> {
         let system = target.system();
-        let family: BTreeSet<u64> = target.family().iter().map(|device| device.id).collect();
-        let ours = open.iter().filter(|(_, device)| family.contains(device));
-        let files = ours.map(|(file, _)| *file).collect();
         self.shared.plans.lock().push(Plan {
             target: target.clone(),
             deed,
             when,
             seen: 0,
             state: State::Waiting,
-            family,
-            files,
+            of: Belongings::now(target, open),
         });
         self.shared.changed.wake_all();
         let mut task = self.task.lock();
@@ -325,23 +320,7 @@ impl Listener for Watch {
 impl Plan {
     /// Whether the event makes it due.
     fn see(&mut self, event: &EventKind) -> bool {
-        use EventKind::*;
-        let of_ours = match event {
-            FileOpened { file, device } => {
-                let ours = device.as_ref().is_some_and(|d| self.family.contains(&d.id));
-                if ours {
-                    self.files.insert(file.id);
-                }
-                ours
-            }
-            FileClosed { file, .. } => self.files.remove(&file.id),
-            OpenBegin { device, .. } => self.family.contains(&device.id),
-            OperationBegin { file, .. }
-            | OperationEnd { file, .. }
-            | Blocked { file, .. }
-            | Woken { file, .. } => self.files.contains(&file.id),
-            other => other.device().is_some_and(|d| self.family.contains(&d.id)),
-        };
+        let of_ours = self.of.concerns(event);
         let When::On { trigger, count } = &self.when else {
             return false;
         };

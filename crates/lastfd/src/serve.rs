@@ -79,6 +79,13 @@ impl Servers {
         Ok(served.insert(made).clone())
     }
 
+    /// The System as programs see it, if one was started.
+    #[cfg(feature = "devices")]
+    pub(crate) fn host(&self) -> Option<Arc<Host>> {
+        let served = self.supervisor.lock();
+        served.as_ref().map(|served| Arc::clone(&served.host))
+    }
+
     fn files(&self) -> Vec<Held> {
         let served = self.supervisor.lock().clone();
         served.map_or_else(Vec::new, |served| {

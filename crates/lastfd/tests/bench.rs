@@ -209,7 +209,7 @@ fn what_does_not_come_is_told_with_the_last_that_did() {
     let error = bench.wait_for(Trigger::Open, SOON).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the event waited for did not come within 10s; the last event was: \
+        "'open' did not come within 10s; the last event was: \
          odd: plugged in as odd.0"
     );
     bench.finish().assert_clean();

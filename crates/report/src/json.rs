@@ -18,7 +18,8 @@ use crate::finding::Finding;
 use crate::run_event::{Ending, RunEvent};
 use crate::story::Removal;
 
-pub(crate) fn report(report: &Report) -> String {
+/// All of it but for the events.
+pub(crate) fn verdict(report: &Report) -> Value {
     let verdict = report.verdict();
     let missed: Vec<Value> = verdict
         .missed
@@ -46,7 +47,7 @@ pub(crate) fn report(report: &Report) -> String {
             value
         })
         .collect();
-    let value = json!({
+    json!({
         "rules": report.rules().name(),
         "verdict": {
             "clean": verdict.is_clean(),
@@ -57,9 +58,14 @@ pub(crate) fn report(report: &Report) -> String {
         },
         "programs": programs,
         "removals": verdict.removals.iter().map(removal).collect::<Vec<_>>(),
-        "events": report.events().iter().map(event).collect::<Vec<_>>(),
-    });
-    format!("{value:#}\n")
+    })
+}
+
+/// All of it.
+pub(crate) fn report(report: &Report) -> Value {
+    let mut value = verdict(report);
+    value["events"] = report.events().iter().map(event).collect();
+    value
 }
 
 fn finding(finding: &Finding) -> Value {

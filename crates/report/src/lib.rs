@@ -111,7 +111,24 @@ impl Report {
 
     /// The whole report as JSON.
     pub fn to_json(&self) -> String {
-        json::report(self)
+        format!("{:#}\n", json::report(self))
+    }
+
+    /// The report as a JSON value: all of it, or all but the events.
+    ///
+    /// ```
+    /// use lastfd_report::Report;
+    ///
+    /// let system = lastfd_model::System::new();
+    /// let report = Report::new(system.rules(), Vec::new());
+    /// assert_eq!(report.to_value(false)["verdict"]["clean"], true);
+    /// assert!(report.to_value(false)["events"].is_null());
+    /// ```
+    pub fn to_value(&self, events: bool) -> serde_json::Value {
+        match events {
+            true => json::report(self),
+            false => json::verdict(self),
+        }
     }
 
     /// The timeline as an SVG picture: a lane for each device and open file, the

@@ -232,7 +232,15 @@ fn answer(commands: &dyn Commands, line: &[u8], cancel: &Cancel) -> String {
     }
 }
 
-fn perform(commands: &dyn Commands, request: Request, cancel: &Cancel) -> Result<Value, String> {
+/// Does a request, and gives what is `ok` in its answer.
+///
+/// # Errors
+/// What is its `error`.
+pub fn perform(
+    commands: &dyn Commands,
+    request: Request,
+    cancel: &Cancel,
+) -> Result<Value, String> {
     Ok(match request {
         Request::Plug { device } => json!({"name": commands.plug(&device)?}),
         Request::Unplug { name } => {

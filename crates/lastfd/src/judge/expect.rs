@@ -5,11 +5,8 @@ use core::str::FromStr;
 use core::time::Duration;
 
 use lastfd_report::Ending;
-use lastfd_sync::{Ktime, WaitQueue, wait_event};
 
 use super::outcome::{Asleep, Clinging, Outcome};
-use super::verdict::{clinging, since};
-use crate::program::Program;
 use crate::when::duration;
 
 /// Calls a second that are too many, unless told.
@@ -123,8 +120,8 @@ pub enum Broken {
     NeverGone {
         /// The program.
         program: String,
-        /// How it ended.
-        ending: Ending,
+        /// How it ended, if it did.
+        ending: Option<Ending>,
     },
 }
 
@@ -135,114 +132,20 @@ impl fmt::Display for Broken {
             Broken::Open(clinging) => write!(f, "not closed: {clinging}"),
             Broken::Spun { rate, on } => write!(f, "spins at {rate} calls a second: {on}"),
             Broken::Crashed { program, outcome } => write!(f, "{program} {outcome}"),
-            Broken::NeverGone { program, ending } => write!(
+            Broken::NeverGone {
+                program,
+                ending: Some(ending),
+            } => write!(
                 f,
                 "nothing was seen: {program} came to its end ({ending}) before a device went"
             ),
-        }
-    }
-}
-
-impl Expectations {
-    /// Watches a program until it and all that it started ended, and says which
-    /// expectation it did not meet, as soon as it does not. It is left as it is then.
-    ///
-    /// # Errors
-    /// The first that was not met.
-    pub fn watch(&self, program: &Program<'_>) -> Result<(), Broken> {
-        let bench = program.bench();
-        let (clock, witness) = (bench.system().clock(), bench.witness());
-        let mut queues: Vec<&WaitQueue> = vec![witness.changed(), bench.schedule().done()];
-        queues.extend(program.changed());
-        let mut window = None;
-        loop {
-            let now = clock.now();
-            let gone = witness.gone_since();
-            if let Some(gone) = gone {
-                self.look(program, gone, now, &mut window)?;
-            }
-            // A removal that its last step caused may still be under way.
-            let over = program
-                .ending()
-                .filter(|_| program.is_deserted() && !bench.schedule().is_due());
-            if let Some(ending) = over {
-                return match (gone, self.crash(program, &ending)) {
-                    (_, Some(crash)) => Err(crash),
-                    (Some(_), None) => Ok(()),
-                    (None, None) => Err(Broken::NeverGone {
-                        program: program.name().to_owned(),
-                        ending,
-                    }),
-                };
-            }
-            // Deadlines, and the windows in which calls are counted.
-            let next = gone.map(|gone| {
-                let times = [self.ends, self.closes].into_iter().flatten();
-                let times = times.map(|time| gone.after(time)).filter(|at| *at > now);
-                let tick = self.no_spin.map(|_| now.after(Duration::from_millis(250)));
-                times.chain(tick).min()
-            });
-            let had = (gone, program.ending().is_some(), witness.dead_files().len());
-            let _ = wait_event(&queues, clock, next.flatten(), None, || {
-                let has = (
-                    witness.gone_since(),
-                    program.ending().is_some(),
-                    witness.dead_files().len(),
-                );
-                let is_over = program.is_deserted() && !bench.schedule().is_due();
-                (has != had || is_over).then_some(())
-            });
-        }
-    }
-
-    fn crash(&self, program: &Program<'_>, ending: &Ending) -> Option<Broken> {
-        let outcome = Outcome::of(ending, false);
-        let crashed = matches!(outcome, Outcome::Crashed { .. });
-        (self.no_crash && crashed).then(|| Broken::Crashed {
-            program: program.name().to_owned(),
-            outcome: Box::new(outcome),
-        })
-    }
-
-    fn look(
-        &self,
-        program: &Program<'_>,
-        gone: Ktime,
-        now: Ktime,
-        window: &mut Option<(Ktime, u64)>,
-    ) -> Result<(), Broken> {
-        let bench = program.bench();
-        let late = |time: Option<Duration>| time.is_some_and(|time| gone.after(time) <= now);
-        let ending = program.ending();
-        if let Some(crash) = ending.as_ref().and_then(|e| self.crash(program, e)) {
-            return Err(crash);
-        }
-        if late(self.closes)
-            && let Some(clinging) = clinging(bench, gone, now).into_iter().next()
-        {
-            return Err(Broken::Open(clinging));
-        }
-        if late(self.ends) && ending.is_none() {
-            return Err(Broken::Alive(program.asleep(gone, now)));
-        }
-        let Some(most) = self.no_spin else {
-            return Ok(());
-        };
-        let calls = bench.witness().late_calls();
-        let (from, had) = *window.get_or_insert((now, calls));
-        let took = since(from, now);
-        if took < Duration::from_secs(1) {
-            return Ok(());
-        }
-        let rate = ((calls - had) as f64 / took.as_secs_f64()) as u64;
-        *window = Some((now, calls));
-        let held = clinging(bench, gone, now);
-        match held
-            .into_iter()
-            .min_by_key(|c| c.last.as_ref().map(|l| l.1))
-        {
-            Some(on) if rate > most => Err(Broken::Spun { rate, on }),
-            _ => Ok(()),
+            Broken::NeverGone {
+                program,
+                ending: None,
+            } => write!(
+                f,
+                "nothing was seen: {program} runs, and no device went; unplug one, at once or when something has happened"
+            ),
         }
     }
 }

@@ -9,6 +9,8 @@ mod expect;
 mod outcome;
 #[cfg(feature = "iiod")]
 mod verdict;
+#[cfg(feature = "iiod")]
+mod watch;
 mod witness;
 
 #[cfg(feature = "iiod")]
@@ -17,4 +19,8 @@ pub use expect::{Broken, ExpectError, Expectations};
 pub use outcome::{Asleep, Clinging, Outcome};
 #[cfg(feature = "iiod")]
 pub use verdict::Patience;
+#[cfg(feature = "iiod")]
+pub use watch::Met;
+#[cfg(all(feature = "iiod", feature = "devices"))]
+pub(crate) use watch::{Looked, Watch};
 pub(crate) use witness::Witness;

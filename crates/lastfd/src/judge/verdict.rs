@@ -75,7 +75,7 @@ impl Program<'_> {
         // Until the device goes.
         let gone = self.wait_until(began.after(patience.limit), cancel, || {
             let ended = self.ending().filter(|_| self.is_deserted());
-            match bench.witness().gone_since() {
+            match self.gone_since() {
                 Some(gone) => Some(Ok(gone)),
                 // Its last step was what the device had to wait for.
                 None if bench.schedule().is_due() => None,
