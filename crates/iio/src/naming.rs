@@ -22,37 +22,72 @@ use crate::types::{EventDirection, EventType, SharedBy};
 /// ```
 // industrialio-core.c: __iio_device_attr_init
 pub fn attribute_name(channel: &ChannelSpec, shared: SharedBy, postfix: &str) -> Result<String> {
-    let dir = channel.direction();
-    let type_ = channel.type_.name();
-    Ok(match shared {
-        SharedBy::All => postfix.to_owned(),
-        SharedBy::Dir => format!("{dir}_{postfix}"),
-        SharedBy::Type if channel.differential => format!("{dir}_{type_}-{type_}_{postfix}"),
-        SharedBy::Type => format!("{dir}_{type_}_{postfix}"),
-        SharedBy::Separate => {
-            let mut name = if channel.differential {
-                if !channel.indexed {
-                    return Err(Errno::EINVAL);
-                }
-                let (first, second) = (channel.channel, channel.channel2);
-                format!("{dir}_{type_}{first}-{type_}{second}_")
-            } else if channel.indexed {
-                format!("{dir}_{type_}{}_", channel.channel)
-            } else {
-                format!("{dir}_{type_}_")
-            };
-            if channel.modified {
-                name.push_str(channel.modifier.name());
-                name.push('_');
-            }
-            if let Some(extend) = &channel.extend_name {
-                name.push_str(extend);
-                name.push('_');
-            }
-            name.push_str(postfix);
-            name
+    let mut name = String::new();
+    write_attribute_name(&mut name, channel, shared, postfix)?;
+    Ok(name)
+}
+
+/// [`attribute_name`], put at the end of `name`.
+pub(crate) fn write_attribute_name(
+    name: &mut String,
+    channel: &ChannelSpec,
+    shared: SharedBy,
+    postfix: &str,
+) -> Result {
+    let separate = shared == SharedBy::Separate;
+    if separate && channel.differential && !channel.indexed {
+        return Err(Errno::EINVAL);
+    }
+    if shared != SharedBy::All {
+        push_part(name, channel.direction());
+    }
+    if matches!(shared, SharedBy::Separate | SharedBy::Type) {
+        push_type(name, channel, separate);
+    }
+    if separate {
+        if channel.modified {
+            push_part(name, channel.modifier.name());
         }
-    })
+        if let Some(extend) = &channel.extend_name {
+            push_part(name, extend);
+        }
+    }
+    name.push_str(postfix);
+    Ok(())
+}
+
+fn push_part(name: &mut String, part: &str) {
+    name.push_str(part);
+    name.push('_');
+}
+
+/// The type, both of a differential channel, each with its number if `numbered`.
+fn push_type(name: &mut String, channel: &ChannelSpec, numbered: bool) {
+    let type_ = channel.type_.name();
+    let numbered = numbered && channel.indexed;
+    let mut push = |number: i32, end: char| {
+        name.push_str(type_);
+        if numbered {
+            push_number(name, number);
+        }
+        name.push(end);
+    };
+    if channel.differential {
+        push(channel.channel, '-');
+        push(channel.channel2, '_');
+    } else {
+        push(channel.channel, '_');
+    }
+}
+
+fn push_number(name: &mut String, number: i32) {
+    match u32::try_from(number)
+        .ok()
+        .and_then(|n| char::from_digit(n, 10))
+    {
+        Some(digit) => name.push(digit),
+        None => name.push_str(&number.to_string()),
+    }
 }
 
 /// The last part of an event attribute's name: type, direction (if it has one)

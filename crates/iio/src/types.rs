@@ -293,10 +293,12 @@ impl InfoMask {
 
     /// The elements, lowest bit first, as `for_each_set_bit` walks them.
     pub fn iter(self) -> impl Iterator<Item = Info> {
-        Info::ALL
-            .iter()
-            .copied()
-            .filter(move |&info| self.contains(info))
+        let mut left = self.0;
+        core::iter::from_fn(move || {
+            let info = *Info::ALL.get(left.trailing_zeros() as usize)?;
+            left &= left - 1;
+            Some(info)
+        })
     }
 }
 

@@ -3,16 +3,21 @@
 
 use lastfd_model::raw::Attribute;
 use lastfd_model::{Errno, Result};
+use lastfd_sync::Arc;
 
 use super::device::IioDev;
 use crate::channel::ChannelSpec;
 use crate::event::message;
-use crate::naming::attribute_name;
+use crate::naming::write_attribute_name;
 use crate::types::SharedBy;
 
 /// Attributes by name, none twice (`channel_attr_list` and its like).
 #[derive(Default)]
-pub(crate) struct AttrList(Vec<(String, Attribute)>);
+pub(crate) struct AttrList {
+    attributes: Vec<Attribute>,
+    /// Where a name is put together.
+    name: String,
+}
 
 /// What became of an attribute that was to be added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,24 +40,25 @@ impl AttrList {
         channel: &ChannelSpec,
         shared: SharedBy,
         postfix: &str,
-        attribute: impl FnOnce(&str) -> Attribute,
+        attribute: impl FnOnce(Arc<str>) -> Attribute,
     ) -> Result<Added> {
         iio.system().allocation()?;
-        let name = attribute_name(channel, shared, postfix)?;
-        if self.0.iter().any(|(there, _)| *there == name) {
+        self.name.clear();
+        write_attribute_name(&mut self.name, channel, shared, postfix)?;
+        let name = &*self.name;
+        if self.attributes.iter().any(|there| there.name() == name) {
             if shared != SharedBy::Separate {
                 return Ok(Added::Before);
             }
             message(iio.dev(), format!("tried to double register : {name}"));
             return Err(Errno::EBUSY);
         }
-        let attribute = attribute(&name);
-        self.0.push((name, attribute));
+        self.attributes.push(attribute(Arc::from(name)));
         Ok(Added::Now)
     }
 
     /// The attributes, in the order they were added.
     pub(crate) fn into_attributes(self) -> Vec<Attribute> {
-        self.0.into_iter().map(|(_, attribute)| attribute).collect()
+        self.attributes
     }
 }

@@ -85,7 +85,7 @@ pub(crate) fn register_sysfs(iio: &IioDev, info: &IioInfo) -> Result {
     {
         attrs.push(clock_attribute(iio));
     }
-    iio.add_group(AttributeGroup { name: None, attrs })
+    iio.add_group(AttributeGroup::new(attrs))
 }
 
 fn text_attribute(
@@ -139,7 +139,7 @@ pub(crate) fn callbacks(iio: &IioDev) -> Result<Arc<IioInfo>> {
     iio.info().ok_or(Errno::ENODEV)
 }
 
-fn info_attribute(iio: &IioDev, channel: &ChannelAt, what: Info, name: &str) -> Attribute {
+fn info_attribute(iio: &IioDev, channel: &ChannelAt, what: Info, name: Arc<str>) -> Attribute {
     let (reader, writer) = (iio.downgrade(), iio.downgrade());
     let (shown, stored) = (channel.clone(), channel.clone());
     Attribute::new(name, 0o644)
@@ -176,7 +176,7 @@ fn write_info(iio: &IioDev, channel: &ChannelSpec, what: Info, text: &[u8]) -> R
     write(iio, channel, whole, fract, what)
 }
 
-fn available_attribute(iio: &IioDev, channel: &ChannelAt, what: Info, name: &str) -> Attribute {
+fn available_attribute(iio: &IioDev, channel: &ChannelAt, what: Info, name: Arc<str>) -> Attribute {
     let (weak, channel) = (iio.downgrade(), channel.clone());
     Attribute::new(name, 0o444).show(move |_| {
         let iio = weak.upgrade()?;
@@ -187,7 +187,7 @@ fn available_attribute(iio: &IioDev, channel: &ChannelAt, what: Info, name: &str
 }
 
 // industrialio-core.c: do_iio_read_channel_label
-fn label_attribute(iio: &IioDev, channel: &ChannelAt, name: &str) -> Attribute {
+fn label_attribute(iio: &IioDev, channel: &ChannelAt, name: Arc<str>) -> Attribute {
     let (weak, channel) = (iio.downgrade(), channel.clone());
     Attribute::new(name, 0o444).show(move |_| {
         let iio = weak.upgrade()?;
@@ -199,7 +199,7 @@ fn label_attribute(iio: &IioDev, channel: &ChannelAt, name: &str) -> Attribute {
     })
 }
 
-fn ext_attribute(iio: &IioDev, channel: &ChannelAt, position: usize, name: &str) -> Attribute {
+fn ext_attribute(iio: &IioDev, channel: &ChannelAt, position: usize, name: Arc<str>) -> Attribute {
     let ext = &channel.spec().ext_info[position];
     let mode = if ext.read.is_some() { 0o444 } else { 0 };
     let mode = mode | if ext.write.is_some() { 0o200 } else { 0 };

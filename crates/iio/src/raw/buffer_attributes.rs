@@ -6,6 +6,7 @@
 
 use lastfd_model::raw::{Attribute, AttributeGroup};
 use lastfd_model::{Errno, Result};
+use lastfd_sync::Arc;
 
 use super::attr_list::AttrList;
 use super::attributes::ChannelAt;
@@ -39,12 +40,13 @@ fn scan_elements(iio: &IioDev, buffer: &IioBuffer) -> Result<Vec<Attribute>> {
         let Ok(bit) = usize::try_from(spec.scan_index) else {
             continue;
         };
-        let (index, type_) = (format!("{bit}\n"), spec.scan_type.describe() + "\n");
         list.add(iio, spec, SharedBy::Separate, "index", |name| {
-            Attribute::new(name, 0o444).show(move |_| Ok(index.clone()))
+            Attribute::new(name, 0o444).show(move |_| Ok(format!("{bit}\n")))
         })?;
         list.add(iio, spec, SharedBy::Separate, "type", |name| {
-            Attribute::new(name, 0o444).show(move |_| Ok(type_.clone()))
+            let channel = channel.clone();
+            let type_ = move || channel.spec().scan_type.describe() + "\n";
+            Attribute::new(name, 0o444).show(move |_| Ok(type_()))
         })?;
         let timestamp = spec.type_ == ChanType::Timestamp;
         list.add(iio, spec, SharedBy::Separate, "en", |name| {
@@ -59,7 +61,12 @@ fn flag(on: bool) -> Result<String> {
 }
 
 /// Whether an element is scanned: one of the mask, or the time stamp.
-fn enable_element(iio: &IioDev, buffer: &IioBuffer, name: &str, bit: Option<usize>) -> Attribute {
+fn enable_element(
+    iio: &IioDev,
+    buffer: &IioBuffer,
+    name: Arc<str>,
+    bit: Option<usize>,
+) -> Attribute {
     let (weak, shown, stored) = (iio.downgrade(), buffer.clone(), buffer.clone());
     Attribute::new(name, 0o644)
         .show(move |_| {

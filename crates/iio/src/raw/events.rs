@@ -232,7 +232,12 @@ fn add_events_of(iio: &IioDev, info: &IioInfo, channel: &ChannelAt, list: &mut A
 }
 
 // industrialio-event.c: iio_ev_state_show, iio_ev_state_store
-fn state_attribute(iio: &IioDev, channel: &ChannelAt, event: EventSpec, name: &str) -> Attribute {
+fn state_attribute(
+    iio: &IioDev,
+    channel: &ChannelAt,
+    event: EventSpec,
+    name: Arc<str>,
+) -> Attribute {
     let (reader, writer) = (iio.downgrade(), iio.downgrade());
     let (shown, stored) = (channel.clone(), channel.clone());
     Attribute::new(name, 0o644)
@@ -259,7 +264,7 @@ fn value_attribute(
     channel: &ChannelAt,
     event: EventSpec,
     element: EventInfo,
-    name: &str,
+    name: Arc<str>,
 ) -> Attribute {
     let (reader, writer) = (iio.downgrade(), iio.downgrade());
     let (shown, stored) = (channel.clone(), channel.clone());
@@ -282,7 +287,12 @@ fn value_attribute(
 }
 
 // industrialio-event.c: iio_ev_label_show
-fn label_attribute(iio: &IioDev, channel: &ChannelAt, event: EventSpec, name: &str) -> Attribute {
+fn label_attribute(
+    iio: &IioDev,
+    channel: &ChannelAt,
+    event: EventSpec,
+    name: Arc<str>,
+) -> Attribute {
     let (weak, channel) = (iio.downgrade(), channel.clone());
     Attribute::new(name, 0o444).show(move |_| {
         let iio = weak.upgrade()?;

@@ -15,9 +15,8 @@ use super::dd;
 use super::device::Device;
 use super::driver::{Driver, Probe, Remove};
 use super::klist::Klist;
-use super::sysfs::AttributeGroup;
-use super::sysfs_file::AttributeDirectory;
 use super::sysfs_file::SysfsDirectory;
+use super::sysfs_group::{AttributeDirectory, AttributeGroup};
 use super::uevent::{UeventAction, UeventHook, kobject_event};
 use crate::errno::{Errno, Result};
 use crate::event::{EventKind, SplatKind};
@@ -114,7 +113,7 @@ struct BusInner {
     devices: Klist,
     drivers: Mutex<BTreeMap<u64, Driver>>,
     notifiers: Mutex<Notifiers>,
-    attributes: Mutex<AttributeDirectory>,
+    attributes: Mutex<AttributeDirectory<Bus>>,
 }
 
 impl PartialEq for Bus {
@@ -232,7 +231,7 @@ impl Bus {
         self.0.type_.driver_override
     }
 
-    pub(crate) fn attribute_directory(&self) -> &Mutex<AttributeDirectory> {
+    pub(crate) fn attribute_directory(&self) -> &Mutex<AttributeDirectory<Bus>> {
         &self.0.attributes
     }
 

@@ -10,9 +10,8 @@ use super::dd::{device_driver_attach, device_release_driver};
 use super::device::Device;
 use super::driver::Driver;
 use super::sysfs::{BusAttribute, DriverAttribute, FileAttribute};
-use super::sysfs_file::{
-    AttributeDirectory, Owned, SysfsDirectory, create, remove_file, remove_if,
-};
+use super::sysfs_file::{Owned, SysfsDirectory, drain, remove_file};
+use super::sysfs_group::{AttributeDirectory, FileGroup};
 use super::uevent::synth_kobject_uevent;
 use crate::errno::{Errno, Result};
 use crate::event::DeviceRef;
@@ -20,7 +19,7 @@ use crate::ledger::Holder;
 use crate::system::System;
 
 impl SysfsDirectory for Bus {
-    fn directory(&self) -> &Mutex<AttributeDirectory> {
+    fn directory(&self) -> &Mutex<AttributeDirectory<Bus>> {
         self.attribute_directory()
     }
 
@@ -60,7 +59,7 @@ impl SysfsDirectory for Bus {
 }
 
 impl SysfsDirectory for Driver {
-    fn directory(&self) -> &Mutex<AttributeDirectory> {
+    fn directory(&self) -> &Mutex<AttributeDirectory<Driver>> {
         self.attribute_directory()
     }
 
@@ -154,8 +153,8 @@ pub(crate) fn add_files<T: SysfsDirectory>(owner: &T) {
 
 /// The directory goes with all its files, after whoever is inside one has left.
 pub(crate) fn remove_files<T: SysfsDirectory>(owner: &T) {
-    owner.directory().lock().defaults = false;
-    remove_if(owner, |_| true);
+    let all = owner.directory().lock().clear();
+    drain(owner, all);
 }
 
 fn create_file<T: SysfsDirectory>(owner: &T, attribute: &FileAttribute<T>) -> Result {
@@ -168,7 +167,8 @@ fn create_file<T: SysfsDirectory>(owner: &T, attribute: &FileAttribute<T>) -> Re
     if taken {
         return Err(Errno::EEXIST);
     }
-    create(owner, Arc::from(attribute.name()), attribute)
+    let group = FileGroup::new(vec![attribute.clone()]);
+    owner.directory().lock().add(&group)
 }
 
 /// Adds an attribute to a registered bus (`bus_create_file`). `EINVAL` on one that

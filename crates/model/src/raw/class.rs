@@ -11,7 +11,7 @@ use super::device::{Device, Release};
 use super::devtmpfs::DevnodeHook;
 use super::klist::Klist;
 use super::mutex::KernelMutex;
-use super::sysfs::AttributeGroup;
+use super::sysfs_group::AttributeGroup;
 use super::uevent::UeventHook;
 use crate::errno::{Errno, Result};
 use crate::ledger::Holder;

@@ -13,7 +13,7 @@ use super::deferred::driver_deferred_probe_del;
 use super::device::{Device, device_lock};
 use super::device_link::device_links_purge;
 use super::devres::devres_release_all;
-use super::sysfs::AttributeGroup;
+use super::sysfs_group::AttributeGroup;
 use super::uevent::{UeventAction, kobject_uevent};
 use super::{devtmpfs, kobject, sysfs};
 use crate::errno::{Errno, Result};

@@ -20,8 +20,7 @@ use super::driver::Driver;
 use super::klist::Klist;
 use super::mutex::{KernelGuard, KernelMutex};
 use super::platform::PlatformData;
-use super::sysfs::AttributeGroup;
-use super::sysfs_file::AttributeDirectory;
+use super::sysfs_group::{AttributeDirectory, AttributeGroup};
 use super::uevent::UeventHook;
 use crate::errno::Result;
 use crate::event::{DeviceRef, EventKind, SplatKind};
@@ -117,7 +116,7 @@ pub(crate) struct DeviceInner {
     released: AtomicBool,
     lock: KernelMutex,
     pub(crate) devres: Mutex<DevresList>,
-    pub(crate) attributes: Mutex<AttributeDirectory>,
+    pub(crate) attributes: Mutex<AttributeDirectory<Device>>,
     /// p->klist_children.
     pub(crate) children: Klist,
     /// links.status, changed under the lock of the links.

@@ -21,7 +21,8 @@ use super::device::{
 };
 use super::link_states::{DriverPresence, initial_state};
 use super::mutex::{KernelGuard, KernelMutex};
-use super::sysfs::{Attribute, AttributeGroup};
+use super::sysfs::Attribute;
+use super::sysfs_group::AttributeGroup;
 use crate::errno::Errno;
 use crate::event::SplatKind;
 use crate::ledger::Holder;

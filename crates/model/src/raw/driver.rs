@@ -13,8 +13,8 @@ use super::bus::Bus;
 use super::bus_files::{add_files, remove_files};
 use super::dd;
 use super::device::Device;
-use super::sysfs::AttributeGroup;
-use super::sysfs_file::{AttributeDirectory, SysfsDirectory};
+use super::sysfs_file::SysfsDirectory;
+use super::sysfs_group::{AttributeDirectory, AttributeGroup};
 use super::uevent::{UeventAction, kobject_event};
 use crate::errno::{Errno, Result};
 use crate::event::SplatKind;
@@ -40,7 +40,7 @@ struct DriverInner {
     /// p, as a [`Private`].
     private: AtomicU8,
     suppress_bind_attrs: AtomicBool,
-    attributes: Mutex<AttributeDirectory>,
+    attributes: Mutex<AttributeDirectory<Driver>>,
 }
 
 #[derive(Default)]
@@ -162,7 +162,7 @@ impl Driver {
         self.0.suppress_bind_attrs.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn attribute_directory(&self) -> &Mutex<AttributeDirectory> {
+    pub(crate) fn attribute_directory(&self) -> &Mutex<AttributeDirectory<Driver>> {
         &self.0.attributes
     }
 

@@ -34,6 +34,7 @@ mod registry;
 mod root;
 mod sysfs;
 mod sysfs_file;
+mod sysfs_group;
 mod sysfs_path;
 mod uevent;
 
@@ -108,12 +109,13 @@ pub(crate) use registry::Registry;
 pub use registry::mark_infrastructure;
 pub use root::{root_device_register, root_device_unregister};
 pub use sysfs::{
-    Attribute, AttributeGroup, BusAttribute, DriverAttribute, FileAttribute, device_create_file,
+    Attribute, BusAttribute, DriverAttribute, FileAttribute, device_create_file,
     device_remove_file, device_remove_file_self, sysfs_create_group, sysfs_remove_group,
 };
 pub use sysfs_file::{
     AttrFile, AttrInfo, HasAttributes, attr_open, attr_read, attr_write, attributes,
 };
+pub use sysfs_group::{AttributeGroup, FileGroup};
 pub use sysfs_path::sysfs_open;
 pub use uevent::{
     UeventAction, UeventEnv, UeventHook, kobject_synth_uevent, kobject_uevent, uevent_environment,

@@ -12,9 +12,8 @@ use super::device::Device;
 use super::driver::Driver;
 use super::driver_override::driver_override_attribute;
 use super::platform::platform_modalias;
-use super::sysfs_file::{
-    AttributeDirectory, Owned, SysfsDirectory, create, drain, remove_file, remove_if,
-};
+use super::sysfs_file::{Owned, SysfsDirectory, drain, remove_file};
+use super::sysfs_group::{AttributeDirectory, AttributeGroup};
 use super::uevent::{dev_uevent, kobject_synth_uevent};
 use crate::errno::{Errno, Result};
 use crate::event::DeviceRef;
@@ -55,9 +54,9 @@ pub type DriverAttribute = FileAttribute<Driver>;
 
 impl<T> FileAttribute<T> {
     /// An attribute with a name and permission bits, such as `0o644`.
-    pub fn new(name: impl Into<String>, mode: u16) -> FileAttribute<T> {
+    pub fn new(name: impl Into<Arc<str>>, mode: u16) -> FileAttribute<T> {
         FileAttribute {
-            name: Arc::from(name.into()),
+            name: name.into(),
             mode,
             show: None,
             store: None,
@@ -89,6 +88,10 @@ impl<T> FileAttribute<T> {
     /// Its permission bits.
     pub fn mode(&self) -> u16 {
         self.mode
+    }
+
+    pub(crate) fn shared_name(&self) -> Arc<str> {
+        Arc::clone(&self.name)
     }
 }
 
@@ -135,38 +138,6 @@ impl<T> fmt::Debug for FileAttribute<T> {
     }
 }
 
-/// Attributes that come and go together, in the device's directory or, with a
-/// name, in a directory of their own below it.
-#[derive(Clone, Debug, Default)]
-pub struct AttributeGroup {
-    /// The directory; none is the device's own.
-    pub name: Option<String>,
-    /// The attributes.
-    pub attrs: Vec<Attribute>,
-}
-
-impl AttributeGroup {
-    /// A group in the device's own directory.
-    pub fn new(attrs: Vec<Attribute>) -> AttributeGroup {
-        AttributeGroup { name: None, attrs }
-    }
-
-    /// A group in a directory of its own.
-    pub fn named(name: impl Into<String>, attrs: Vec<Attribute>) -> AttributeGroup {
-        AttributeGroup {
-            name: Some(name.into()),
-            attrs,
-        }
-    }
-
-    fn path(&self, attribute: &Attribute) -> Arc<str> {
-        match &self.name {
-            None => Arc::clone(&attribute.name),
-            Some(group) => Arc::from(format!("{group}/{}", attribute.name)),
-        }
-    }
-}
-
 /// device_add_attrs as far as every device has them: "uevent", and "dev" for
 /// those with a number. They are made when somebody opens them.
 pub(crate) fn create_default_attributes(device: &Device) {
@@ -196,7 +167,7 @@ fn dev_attribute() -> Attribute {
 }
 
 impl SysfsDirectory for Device {
-    fn directory(&self) -> &Mutex<AttributeDirectory> {
+    fn directory(&self) -> &Mutex<AttributeDirectory<Device>> {
         &self.inner().attributes
     }
 
@@ -247,30 +218,13 @@ pub(crate) fn create_groups(device: &Device, groups: &[AttributeGroup]) -> Resul
 
 fn create_group(device: &Device, group: &AttributeGroup) -> Result {
     device.core().allocation()?;
-    for (at, attribute) in group.attrs.iter().enumerate() {
-        if let Err(errno) = create(device, group.path(attribute), attribute) {
-            let made = AttributeGroup {
-                name: group.name.clone(),
-                attrs: group.attrs[..at].to_vec(),
-            };
-            remove_groups(device, &[made]);
-            return Err(errno);
-        }
-    }
-    Ok(())
+    device.inner().attributes.lock().add(group)
 }
 
 /// device_remove_groups: waits for whoever is inside one of them.
 pub(crate) fn remove_groups(device: &Device, groups: &[AttributeGroup]) {
     for group in groups {
-        let paths: Vec<Arc<str>> = group.attrs.iter().map(|a| group.path(a)).collect();
-        let gone = {
-            let mut directory = device.inner().attributes.lock();
-            paths
-                .iter()
-                .filter_map(|path| directory.take(path))
-                .collect()
-        };
+        let gone = device.inner().attributes.lock().remove_group(group);
         drain(device, gone);
     }
 }
@@ -278,10 +232,8 @@ pub(crate) fn remove_groups(device: &Device, groups: &[AttributeGroup]) {
 /// device_remove_attrs: the default attributes, and those of the device itself,
 /// its type and its class.
 pub(crate) fn remove_own_attributes(device: &Device) {
-    device.inner().attributes.lock().defaults = false;
-    remove_if(device, |path| {
-        matches!(path, "uevent" | "dev" | "driver_override" | "modalias")
-    });
+    let defaults = device.inner().attributes.lock().remove_defaults();
+    drain(device, defaults);
     let (own, type_, class) = {
         let state = device.state();
         (
@@ -301,14 +253,8 @@ pub(crate) fn remove_own_attributes(device: &Device) {
 
 /// The directory goes with all that is in it.
 pub(crate) fn remove_all_attributes(device: &Device) {
-    {
-        let mut directory = device.inner().attributes.lock();
-        directory.defaults = false;
-        if directory.is_empty() {
-            return;
-        }
-    }
-    remove_if(device, |_| true);
+    let all = device.inner().attributes.lock().clear();
+    drain(device, all);
 }
 
 /// Adds a group to a device that has a directory (`sysfs_create_group`).
@@ -341,14 +287,11 @@ pub fn device_remove_file(device: &Device, name: &str) {
 /// (`device_remove_file_self`): gives up the own active reference first. False
 /// if somebody else removed it.
 pub fn device_remove_file_self(device: &Device, name: &str) -> bool {
-    let node = device.inner().attributes.lock().take(name);
-    match node {
-        Some(node) => {
-            if !node.shut_from_inside() {
-                drain(device, vec![node]);
-            }
-            true
-        }
-        None => false,
+    let removed = device.inner().attributes.lock().remove(name);
+    if let Some(Some(node)) = &removed
+        && !node.shut_from_inside()
+    {
+        drain(device, vec![Arc::clone(node)]);
     }
+    removed.is_some()
 }

@@ -4,14 +4,13 @@
 //! removal).
 
 use core::fmt;
-use std::collections::BTreeMap;
-
 use lastfd_sync::{Arc, Mutex};
 
 use super::bus::Bus;
 use super::device::Device;
 use super::driver::Driver;
 use super::sysfs::{Attribute, BusAttribute, DriverAttribute, FileAttribute};
+use super::sysfs_group::AttributeDirectory;
 use crate::active::Active;
 use crate::errno::{Errno, Result};
 use crate::event::{DeviceRef, EventKind, SplatKind};
@@ -26,7 +25,7 @@ impl HasAttributes for Driver {}
 
 /// What the files need to know of whose they are.
 pub trait SysfsDirectory: Sized + Clone {
-    fn directory(&self) -> &Mutex<AttributeDirectory>;
+    fn directory(&self) -> &Mutex<AttributeDirectory<Self>>;
     fn system(&self) -> System;
     /// How events name it, if it is a device.
     fn device_ref(&self) -> Option<DeviceRef>;
@@ -58,9 +57,29 @@ pub(crate) struct AttrNode {
     path: Arc<str>,
     owned: Owned,
     active: Active,
+    /// Whether the directory has it from the start.
+    default: bool,
 }
 
 impl AttrNode {
+    pub(crate) fn new<T: SysfsDirectory>(
+        owner: &T,
+        path: Arc<str>,
+        attribute: &FileAttribute<T>,
+        default: bool,
+    ) -> AttrNode {
+        AttrNode {
+            path,
+            owned: owner.owned(attribute.clone()),
+            active: Active::default(),
+            default,
+        }
+    }
+
+    pub(crate) fn is_default(&self) -> bool {
+        self.default
+    }
+
     fn mode(&self) -> u16 {
         match &self.owned {
             Owned::Device(attribute, _) => attribute.mode(),
@@ -86,42 +105,6 @@ impl AttrNode {
     }
 }
 
-/// The files of one directory. It costs nothing until there is one.
-#[derive(Default)]
-pub struct AttributeDirectory {
-    /// Whether the default attributes are there.
-    pub(crate) defaults: bool,
-    nodes: BTreeMap<Arc<str>, Arc<AttrNode>>,
-}
-
-impl AttributeDirectory {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.nodes.is_empty()
-    }
-
-    pub(crate) fn take(&mut self, path: &str) -> Option<Arc<AttrNode>> {
-        self.nodes.remove(path)
-    }
-}
-
-pub(crate) fn create<T: SysfsDirectory>(
-    owner: &T,
-    path: Arc<str>,
-    attribute: &FileAttribute<T>,
-) -> Result {
-    let node = Arc::new(AttrNode {
-        path: Arc::clone(&path),
-        owned: owner.owned(attribute.clone()),
-        active: Active::default(),
-    });
-    let mut directory = owner.directory().lock();
-    if directory.nodes.contains_key(&path) {
-        return Err(Errno::EEXIST);
-    }
-    directory.nodes.insert(path, node);
-    Ok(())
-}
-
 /// kernfs_remove of nodes that are in no directory any more: waits for whoever
 /// is inside one. A task that is inside itself would wait for itself; that is
 /// a splat.
@@ -144,48 +127,29 @@ pub(crate) fn drain<T: SysfsDirectory>(owner: &T, nodes: Vec<Arc<AttrNode>>) {
     }
 }
 
-pub(crate) fn remove_if<T: SysfsDirectory>(owner: &T, remove: impl Fn(&str) -> bool) {
-    let gone = {
-        let mut directory = owner.directory().lock();
-        let (gone, stay) = core::mem::take(&mut directory.nodes)
-            .into_iter()
-            .partition::<BTreeMap<_, _>, _>(|(path, _)| remove(path));
-        directory.nodes = stay;
-        gone
-    };
-    drain(owner, gone.into_values().collect());
-}
-
 pub(crate) fn remove_file<T: SysfsDirectory>(owner: &T, name: &str) {
-    let gone = owner.directory().lock().take(name);
-    drain(owner, gone.into_iter().collect());
+    let gone = owner.directory().lock().remove(name);
+    drain(owner, gone.flatten().into_iter().collect());
 }
 
 /// The attributes there are now, by path.
 pub fn attributes<T: HasAttributes>(owner: &T) -> Vec<AttrInfo> {
     let (defaults, mut infos) = {
         let directory = owner.directory().lock();
-        let infos: Vec<AttrInfo> = directory
-            .nodes
-            .values()
-            .map(|node| AttrInfo {
-                path: Arc::clone(&node.path),
-                mode: node.mode(),
-            })
-            .collect();
+        let infos: Vec<AttrInfo> = directory.files().collect();
         (directory.defaults, infos)
     };
     if defaults {
         for attribute in owner.defaults() {
             if !infos.iter().any(|info| &*info.path == attribute.name()) {
                 infos.push(AttrInfo {
-                    path: Arc::from(attribute.name()),
+                    path: attribute.shared_name(),
                     mode: attribute.mode(),
                 });
             }
         }
-        infos.sort_by(|a, b| a.path.cmp(&b.path));
     }
+    infos.sort_by(|a, b| a.path.cmp(&b.path));
     infos
 }
 
@@ -208,35 +172,24 @@ impl fmt::Debug for AttrFile {
 /// Opens an attribute. `ENOENT` if there is none, `EISDIR` if the path names a
 /// group.
 pub fn attr_open<T: HasAttributes>(owner: &T, path: &str) -> Result<AttrFile> {
-    let (found, defaults, is_group) = {
-        let directory = owner.directory().lock();
-        let below = |p: &Arc<str>| {
-            p.strip_prefix(path)
-                .is_some_and(|rest| rest.starts_with('/'))
-        };
-        (
-            directory.nodes.get(path).cloned(),
-            directory.defaults,
-            directory.nodes.keys().any(below),
-        )
-    };
-    if let Some(node) = found {
-        return Ok(AttrFile { node });
-    }
-    if is_group {
-        return Err(Errno::EISDIR);
-    }
-    if !defaults {
-        return Err(Errno::ENOENT);
+    {
+        let mut directory = owner.directory().lock();
+        if let Some(node) = directory.open(owner, path) {
+            return Ok(AttrFile { node });
+        }
+        if directory.has_directory(path) {
+            return Err(Errno::EISDIR);
+        }
+        if !directory.defaults {
+            return Err(Errno::ENOENT);
+        }
     }
     let wanted = |attribute: &FileAttribute<T>| attribute.name() == path;
     let attribute = owner.defaults().into_iter().find(wanted);
     let attribute = attribute.ok_or(Errno::ENOENT)?;
-    // Another task may have opened it meanwhile; then its node is the one.
-    let _ = create(owner, Arc::from(path), &attribute);
-    let directory = owner.directory().lock();
-    let node = directory.nodes.get(path).cloned().ok_or(Errno::ENOENT)?;
-    Ok(AttrFile { node })
+    // They may have gone meanwhile.
+    let node = owner.directory().lock().open_default(owner, &attribute);
+    node.map(|node| AttrFile { node }).ok_or(Errno::ENOENT)
 }
 
 impl AttrFile {

@@ -138,10 +138,7 @@ fn attributes() -> AttributeGroup {
         });
     let index = Attribute::new("index", 0o444)
         .show(|device| Ok(format!("{}\n", video_device_of(device)?.index())));
-    AttributeGroup {
-        name: None,
-        attrs: vec![name, dev_debug, index],
-    }
+    AttributeGroup::new(vec![name, dev_debug, index])
 }
 
 /// lib/kstrtox.c: kstrtou16 with base 0.
