@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use lastfd_host::control::{Commands, Request as Control, perform};
+use lastfd_report::Ending;
 use lastfd_sync::{Cancel, Ktime, WaitQueue};
 use serde_json::{Value, json};
 
@@ -25,6 +26,8 @@ use crate::when::When;
 pub(super) struct Desk<'b> {
     bench: &'b Bench,
     programs: BTreeMap<u64, Program<'b>>,
+    /// The number of the last that was started.
+    last: u64,
     pending: Vec<Pending>,
 }
 
@@ -43,6 +46,7 @@ impl<'b> Desk<'b> {
         Desk {
             bench,
             programs: BTreeMap::new(),
+            last: 0,
             pending: Vec::new(),
         }
     }
@@ -56,12 +60,7 @@ impl<'b> Desk<'b> {
                         let refusal = Refusal::of(Kind::BadRequest, error);
                         Done::Answer(answer::line(Some(&id), Err(refusal)))
                     }
-                    _ => Done::Finish(Finish {
-                        id,
-                        report,
-                        events,
-                        killed: self.running(),
-                    }),
+                    _ => Done::Finish(Finish { id, report, events }),
                 };
             }
             Ask::Wait {
@@ -133,10 +132,10 @@ impl<'b> Desk<'b> {
             }
             Ask::Spawn(asked) => {
                 let program = spawn(self.bench, *asked)?;
-                let number = self.programs.keys().last().map_or(1, |last| last + 1);
                 let pid = program.pid();
-                self.programs.insert(number, program);
-                Ok(json!({"program": number, "pid": pid}))
+                self.last += 1;
+                self.programs.insert(self.last, program);
+                Ok(json!({"program": self.last, "pid": pid}))
             }
             Ask::Programs {} => Ok(self.programs.iter().map(told).collect()),
             Ask::Signal { program, signal } => self.signal(program, &signal),
@@ -299,21 +298,23 @@ impl<'b> Desk<'b> {
         pending.map(|p| p.next_look(now, &self.programs)).min()
     }
 
-    fn running(&self) -> Vec<u64> {
-        let running = self.programs.iter().filter(|(_, p)| p.ending().is_none());
-        running.map(|(number, _)| *number).collect()
-    }
-
-    /// Kills what is left, and answers the requests that wait.
-    pub(super) fn close(self) -> Vec<String> {
-        for (_, program) in self.programs {
-            program.kill();
-        }
+    /// Answers the requests that wait, and kills what is left of the programs: how each
+    /// ended.
+    pub(super) fn close(self) -> (Vec<String>, Value) {
         let over = || Refusal::of(Kind::Over, "the session ends before it came");
         let pending = self.pending.into_iter();
-        pending
-            .map(|p| answer::line(Some(&p.id), Err(over())))
-            .collect()
+        let answers = pending.map(|p| answer::line(Some(&p.id), Err(over())));
+        let spawned = self.programs.into_iter().map(|(number, program)| {
+            let mut value = told((&number, &program));
+            let was_running = value["ending"].is_null();
+            let ended = program.kill();
+            if let (Value::Object(all), Value::Object(ending)) = (&mut value, ending(&ended)) {
+                all.extend(ending);
+            }
+            value["killed"] = (was_running && ended == Ending::Killed(9)).into();
+            value
+        });
+        (answers.collect(), spawned.collect())
     }
 }
 

@@ -22,6 +22,8 @@ use std::path::PathBuf;
 use lastfd_report::Report;
 use lastfd_sync::{Cancel, WaitError, WaitQueue, wait_event};
 
+use serde_json::Value;
+
 pub use answer::Kind;
 pub use request::{Ask, BadRequest, Id, Request, SignalName, Spawn};
 
@@ -74,14 +76,15 @@ pub fn serve<R: Read + AsFd + Send + 'static>(
     output.line(&hello());
     let mut desk = Desk::new(&bench);
     let finish = conduct(&bench, &mut desk, &input, &mut output, stop);
-    for line in desk.close() {
+    let (answers, spawned) = desk.close();
+    for line in answers {
         output.line(&line);
     }
     // What it killed closes what it had open.
     bench.wait_for_clients(CLOSING);
     let report = bench.finish();
     if let Some(finish) = finish {
-        output.line(&finish.answer(&report));
+        output.line(&finish.answer(&report, spawned));
     }
     drop(input);
     Ok(report)
@@ -151,15 +154,13 @@ struct Finish {
     id: Id,
     report: Option<PathBuf>,
     events: bool,
-    /// The programs that ran on, and were killed.
-    killed: Vec<u64>,
 }
 
 impl Finish {
-    fn answer(&self, report: &Report) -> String {
+    fn answer(&self, report: &Report, spawned: Value) -> String {
         let mut value = report.to_value(self.events);
         value["text"] = report.verdict().to_string().into();
-        value["killed"] = self.killed.iter().copied().collect();
+        value["spawned"] = spawned;
         let saved = self
             .report
             .as_ref()
