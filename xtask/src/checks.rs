@@ -6,12 +6,12 @@ use xshell::cmd;
 use crate::counts::Runner;
 use crate::packages::{
     self, BUS, C_COMPILER, CLIENTS, COMPILER, DRM_CLIENTS, DRM_HEADERS, FFMPEG, GO_COMPILER,
-    GSTREAMER, GSTREAMER_CAMERAS, KERNEL_HEADERS, PYTHON, SENSOR_PROXY, UDEV_CLIENT, UDEV_HEADERS,
-    VIDEO_CLIENTS,
+    GSTREAMER, GSTREAMER_CAMERAS, KERNEL_HEADERS, PYTHON, PYTHON_VENV, SENSOR_PROXY, UDEV_CLIENT,
+    UDEV_HEADERS, VIDEO_CLIENTS,
 };
 use crate::plan::{Done, Job, Stage};
 use crate::step::Step;
-use crate::{fuzz, soak};
+use crate::{fuzz, soak, wheel};
 
 /// Workspaces with a lock file of their own.
 const WORKSPACES: [&str; 3] = [".", "fuzz", "examples/out-of-tree"];
@@ -31,6 +31,7 @@ pub(crate) const STAGES: &[Stage] = &[
             let packages = [
                 CLIENTS,
                 PYTHON,
+                PYTHON_VENV,
                 VIDEO_CLIENTS,
                 DRM_CLIENTS,
                 UDEV_CLIENT,
@@ -76,6 +77,13 @@ pub(crate) const STAGES: &[Stage] = &[
         budget: |_| 600,
         part_of: None,
         body: tests,
+    },
+    Stage {
+        name: "python",
+        does: "the Python package's tests, from a wheel in a fresh virtual environment",
+        budget: |_| 180,
+        part_of: None,
+        body: python,
     },
     Stage {
         name: "doc-tests",
@@ -186,6 +194,19 @@ fn tests(job: &mut Job<'_>) -> Result<Done> {
         step
     })?;
     Ok(Done::Passed)
+}
+
+fn python(job: &mut Job<'_>) -> Result<Done> {
+    let checkout = job.checkout;
+    let sh = &checkout.sh;
+    // With a test beside it, so that it is the one that the tests have built.
+    let build = cmd!(sh, "cargo build --workspace --bin lastfd --test help");
+    job.run(Step::new(build))?;
+    let (binary, into) = (
+        checkout.target.join("debug/lastfd"),
+        checkout.target.join("wheel"),
+    );
+    wheel::build_and_test(job, &binary, &into)
 }
 
 fn doc_tests(job: &mut Job<'_>) -> Result<Done> {

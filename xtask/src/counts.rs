@@ -13,6 +13,9 @@ pub(crate) enum Runner {
     /// `cargo nextest run`: one `Summary` line. It repeats the output of failed
     /// tests, libtest's own result lines among it, which must not count twice.
     Nextest,
+    /// `pytest -q`: one last line. What its tests show of another pytest, which is not
+    /// quiet, begins with `=`.
+    Pytest,
 }
 
 /// Tests by how they ended.
@@ -41,6 +44,12 @@ impl Counts {
                     .map_or("", |(_, figures)| figures)
                     .split(',')
             }
+            // 2 failed, 14 passed, 1 error in 2.96s
+            Runner::Pytest => {
+                let (figures, took) = line.rsplit_once(" in ")?;
+                let is_it = line.starts_with(|c: char| c.is_ascii_digit()) && took.contains('s');
+                is_it.then_some(figures)?.split(',')
+            }
         };
         let mut counts = Counts::default();
         for figure in figures {
@@ -54,7 +63,9 @@ impl Counts {
             // cuts it, and neither half names one of these.
             match what.split(" (").next().unwrap_or(what) {
                 "passed" => counts.passed += number,
-                "failed" | "timed out" | "exec failed" => counts.failed += number,
+                "failed" | "timed out" | "exec failed" | "error" | "errors" => {
+                    counts.failed += number
+                }
                 "ignored" | "skipped" => counts.skipped += number,
                 _ => {}
             }
@@ -124,8 +135,27 @@ mod tests {
     }
 
     #[test]
+    fn the_last_line_of_a_quiet_pytest_counts_and_that_of_another_does_not() {
+        let counted = |line| Counts::of_line(Runner::Pytest, line);
+        assert_eq!(
+            counted("2 failed, 14 passed, 1 error in 2.96s"),
+            counts(14, 3, 0)
+        );
+        assert_eq!(
+            counted("16 passed, 1 skipped in 63.01s (0:01:03)"),
+            counts(16, 0, 1)
+        );
+        assert_eq!(counted("==== 1 failed, 2 passed in 0.35s ===="), None);
+    }
+
+    #[test]
     fn ordinary_lines_count_nothing() {
-        for runner in [Runner::Silent, Runner::Libtest, Runner::Nextest] {
+        for runner in [
+            Runner::Silent,
+            Runner::Libtest,
+            Runner::Nextest,
+            Runner::Pytest,
+        ] {
             assert_eq!(Counts::of_line(runner, "test locks_are_fair ... ok"), None);
         }
     }

@@ -1,5 +1,5 @@
-//! `cargo xtask dist`: the archive that a CI machine takes, and whether it works where
-//! nothing of ours is installed.
+//! `cargo xtask dist`: the archive that a CI machine takes, the wheel that pip takes, and
+//! whether they work where nothing of ours is installed.
 //!
 //! The binary is linked with glibc statically, so that one file runs on Debian 12 and on
 //! a machine with no glibc at all, such as Alpine; that needs no other target than the
@@ -15,6 +15,7 @@ use crate::checkout::{Checkout, on_path};
 use crate::packages::{self, BUSYBOX, KERNEL_HEADERS, MUSL, MUSL_COMPILER};
 use crate::plan::{Done, Job, Stage};
 use crate::step::Step;
+use crate::wheel;
 
 pub(crate) const STAGES: &[Stage] = &[
     Stage {
@@ -23,6 +24,13 @@ pub(crate) const STAGES: &[Stage] = &[
         budget: |_| 1800,
         part_of: None,
         body: archive,
+    },
+    Stage {
+        name: "wheel",
+        does: "the Python package with that binary, tested in a fresh virtual environment",
+        budget: |_| 180,
+        part_of: None,
+        body: python_wheel,
     },
     Stage {
         name: "install-script",
@@ -153,6 +161,11 @@ fn archive(job: &mut Job<'_>) -> Result<Done> {
     let bytes = std::fs::metadata(&archive)?.len();
     println!("{}: {:.1} MB", archive.display(), bytes as f64 / 1e6);
     Ok(Done::Passed)
+}
+
+fn python_wheel(job: &mut Job<'_>) -> Result<Done> {
+    let dist = Dist::made(job.checkout)?;
+    wheel::build_and_test(job, &dist.binary, &dist.folder)
 }
 
 fn install_script(job: &mut Job<'_>) -> Result<Done> {

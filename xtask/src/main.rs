@@ -27,6 +27,7 @@ mod plan;
 mod sanitizer;
 mod soak;
 mod step;
+mod wheel;
 
 use std::process::ExitCode;
 

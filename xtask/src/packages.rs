@@ -52,6 +52,9 @@ pub(crate) const CLIENTS: Package = package("libiio-utils", Sign::Programs(&["ii
 /// libiio's Python binding; it is the system's python3 that has it.
 pub(crate) const PYTHON: Package = package("python3-libiio", Sign::Module("iio"));
 
+/// What makes a virtual environment with pip in it.
+pub(crate) const PYTHON_VENV: Package = package("python3-venv", Sign::Module("ensurepip"));
+
 /// What libFuzzer's runtime is compiled with.
 pub(crate) const COMPILER: Package = package("g++", Sign::Programs(&["c++"]));
 
