@@ -300,6 +300,11 @@ pub(crate) struct RunArgs {
     #[arg(long, conflicts_with = "iiod_only")]
     pub(crate) trap_all: bool,
 
+    /// Do not have the program preload the library that makes its calls which are not about a
+    /// device as fast as without lastfd
+    #[arg(long, conflicts_with = "iiod_only")]
+    pub(crate) no_accel: bool,
+
     /// Do without what this machine would allow, as elsewhere. Places: docker, podman, linux-5.14,
     /// linux-5.15, linux-6.1. Things: no-listener, no-pidfd-getfd, no-process-vm, yama1, yama2,
     /// no-wait-killable, no-sync-wake-up, no-receive-end, no-urgent, nofile=N

@@ -137,6 +137,7 @@ pub(crate) fn set_up(args: &RunArgs, builder: Builder) -> Bench {
         .rules(args.rules)
         .iiod_unplug(args.iiod_unplug)
         .trap_all(args.trap_all)
+        .accelerate(!args.no_accel)
         .restrict(args.restrict.unwrap_or_default())
         .sanitizer(!args.no_sanitizer)
         .keep(match args.report {

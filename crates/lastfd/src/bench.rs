@@ -148,6 +148,15 @@ impl Builder {
         self
     }
 
+    /// Whether dynamic programs preload a library that shortens their way, which is so unless
+    /// told: see [`Supervisor::accelerate`](lastfd_supervisor::Supervisor::accelerate).
+    #[cfg(feature = "iiod")]
+    #[must_use]
+    pub fn accelerate(mut self, on: bool) -> Builder {
+        self.showing.not_accelerated = !on;
+        self
+    }
+
     /// What programs are shown devices without, as on a machine that refuses it.
     #[cfg(feature = "iiod")]
     #[must_use]

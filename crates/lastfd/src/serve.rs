@@ -21,6 +21,7 @@ pub const IIOD_PORT: u16 = 30431;
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Showing {
     pub(crate) trap_all: bool,
+    pub(crate) not_accelerated: bool,
     pub(crate) restrictions: Option<Restrictions>,
 }
 
@@ -66,6 +67,7 @@ impl Servers {
             told.emit(|| EventKind::from(event));
         })?;
         supervisor.trap_all(self.showing.trap_all);
+        supervisor.accelerate(!self.showing.not_accelerated);
         if let Some(restrictions) = &self.showing.restrictions {
             supervisor.restrict(restrictions);
         }

@@ -1,6 +1,7 @@
 //! What it costs a program to be served, as ratios within one run: a forwarded ioctl
-//! beside a socket ping-pong of two processes and beside umockdev's, a foreign stat and
-//! open beside a bare trap, a device that comes and goes, the start of a program.
+//! beside a socket ping-pong of two processes and beside umockdev's, foreign calls beside
+//! bare traps and, accelerated, beside the kernel's own; whole programs; a device that comes
+//! and goes.
 
 #[path = "../tests/programs/rig.rs"]
 #[expect(dead_code, reason = "the tests use more of it")]
@@ -21,7 +22,7 @@ const MOCKED: &str = "P: /devices/mycam\nN: 001\nE: DEVNAME=/dev/001\nE: SUBSYST
 const MOCKED_IOCTL: &str = "@DEV /dev/001\nUSBDEVFS_CONNECTINFO 0 0B00000000000000\n";
 
 fn main() {
-    let Some(rig) = rig::Rig::new() else {
+    let Some(mut rig) = rig::Rig::new() else {
         return say("gcc is not installed: no program to measure with");
     };
     let served = rig.run(&["speed", CALLS]);
@@ -36,15 +37,21 @@ fn main() {
         Some(mocked) => beside("umockdev's ioctl", mocked, "a forwarded one", ioctl),
         None => say("umockdev-run is not installed, or does not serve its ioctl"),
     }
+    accelerated(&rig);
+    rig.supervisor.accelerate(false);
+    let served = rig.run(&["speed", CALLS]);
     let bare = output(Command::new(rig.program()).args(["bare", CALLS]));
     for (name, what) in [("foreign stat", "stat"), ("foreign open and close", "open")] {
+        let name = format!("{name}, not accelerated");
         beside(
-            name,
+            &name,
             of(&served, what),
             "a bare trap of it",
             of(&bare, what),
         );
     }
+    whole_programs(&mut rig);
+    rig.supervisor.accelerate(true);
     let clock = Clock::real();
     let each = |run: &dyn Fn()| {
         let begun = clock.now();
@@ -69,6 +76,85 @@ fn main() {
     say(&format!(
         "start and end of true: {served:.2} ms, bare {bare:.2} ms"
     ));
+}
+
+/// Foreign calls of an accelerated program, and the same of one that nobody serves.
+fn accelerated(rig: &rig::Rig) {
+    let args = ["foreign", CALLS];
+    // In turns: the machine may be busier for some than for others.
+    let (served, native): (Vec<_>, Vec<_>) = (0..5)
+        .map(|_| {
+            let native = output(Command::new(rig.program()).args(args));
+            (rig.run(&args), native)
+        })
+        .unzip();
+    for (name, what) in [
+        ("foreign stat, accelerated", "stat"),
+        ("foreign open and close, accelerated", "open"),
+        ("foreign poll, accelerated", "poll"),
+    ] {
+        let of_all = |texts: &[String]| median(texts.iter().map(|text| of(text, what)).collect());
+        beside(name, of_all(&served), "the kernel's own", of_all(&native));
+    }
+}
+
+/// Programs that open and look for many files.
+fn whole_programs(rig: &mut rig::Rig) {
+    let Ok(folder) = tempfile::tempdir() else {
+        return;
+    };
+    let source = folder.path().join("hello.c");
+    if std::fs::write(&source, "int main(void) { return 0; }\n").is_err() {
+        return;
+    }
+    let compile = || {
+        let mut gcc = Command::new("gcc");
+        gcc.arg("-c").arg(&source).current_dir(folder.path());
+        gcc
+    };
+    let import = || {
+        let mut python = Command::new("/usr/bin/python3");
+        python.args(["-c", "import json"]);
+        python
+    };
+    if import().status().is_ok_and(|status| status.success()) {
+        whole(rig, "python3 -c 'import json'", &import);
+    }
+    whole(rig, "gcc -c hello.c", &compile);
+}
+
+fn whole(rig: &mut rig::Rig, name: &str, command: &dyn Fn() -> Command) {
+    let clock = Clock::real();
+    let took = |run: &dyn Fn()| {
+        let begun = clock.now();
+        run();
+        (clock.now().0 - begun.0) as f64 / 1e6
+    };
+    let mut times = [const { Vec::new() }; 3];
+    for _ in 0..ROUNDS / 5 {
+        times[0].push(took(&|| {
+            let _ = command().status();
+        }));
+        for (at, accelerated) in [(1, true), (2, false)] {
+            rig.supervisor.accelerate(accelerated);
+            times[at].push(took(&|| {
+                if let Ok(child) = rig.supervisor.spawn(command()) {
+                    child.wait();
+                }
+            }));
+        }
+    }
+    let [native, accelerated, plain] = times.map(median);
+    say(&format!(
+        "{name}: {native:.1} ms; accelerated {accelerated:.1} ms: {:.2}x; not accelerated {plain:.1} ms: {:.2}x",
+        accelerated / native,
+        plain / native
+    ));
+}
+
+fn median(mut all: Vec<f64>) -> f64 {
+    all.sort_by(f64::total_cmp);
+    all.get(all.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 /// What the program says each call of this name took.

@@ -4,8 +4,10 @@
 //! instructions else.
 
 use libc::{BPF_ABS, BPF_ALU, BPF_AND, BPF_JA, BPF_JEQ, BPF_JGE, BPF_JGT, BPF_JMP, BPF_JSET};
-use libc::{BPF_K, BPF_LD, BPF_RET, BPF_W, sock_filter};
+use libc::{BPF_K, BPF_LD, BPF_MISC, BPF_RET, BPF_TAX, BPF_W, BPF_X, BPF_XOR, sock_filter};
 use libc::{SECCOMP_RET_ALLOW, SECCOMP_RET_USER_NOTIF};
+
+use lastfd_accel::key::{self, Asks};
 
 use crate::table::{Row, TABLE, When};
 
@@ -64,6 +66,9 @@ fn search(rows: &[&Row], settings: &Settings, program: &mut Vec<sock_filter>) {
         [row] => {
             program.push(jump(BPF_JEQ, row.nr as u32, 1, 0));
             program.push(ret(SECCOMP_RET_ALLOW));
+            if key::NATIVE.contains(&row.nr) {
+                program.extend(unless_native(row));
+            }
             program.extend(body(row.when, settings));
         }
         rows => {
@@ -77,6 +82,27 @@ fn search(rows: &[&Row], settings: &Settings, program: &mut Vec<sock_filter>) {
             search(right, settings, program);
         }
     }
+}
+
+/// Lets a call go on that has the accelerator's key. Looked for here, not before the
+/// search: what the kernel remembers of calls that are never trapped stays so.
+fn unless_native(row: &Row) -> [sock_filter; 11] {
+    let xor = || op(BPF_ALU | BPF_XOR | BPF_X, 0);
+    let keep = || op(BPF_MISC | BPF_TAX, 0);
+    [
+        load(16 + 8 * 5 + 4),
+        jump(BPF_JEQ, Asks::Native.high(row.nr as u32), 0, 9),
+        argument(5),
+        keep(),
+        argument(0),
+        xor(),
+        keep(),
+        // The lower half, less what the arguments made of it.
+        argument(1),
+        xor(),
+        jump(BPF_JEQ, key::LOW, 0, 1),
+        ret(SECCOMP_RET_ALLOW),
+    ]
 }
 
 /// What decides one call, by its arguments.
@@ -228,7 +254,7 @@ mod tests {
         for arg in args {
             data.extend(arg.to_le_bytes());
         }
-        let (mut pc, mut a) = (0usize, 0u32);
+        let (mut pc, mut a, mut x) = (0usize, 0u32, 0u32);
         loop {
             let i = program[pc];
             let code = u32::from(i.code);
@@ -241,6 +267,10 @@ mod tests {
                 return i.k;
             } else if code == BPF_ALU | BPF_AND | BPF_K {
                 a &= i.k;
+            } else if code == BPF_ALU | BPF_XOR | BPF_X {
+                a ^= x;
+            } else if code == BPF_MISC | BPF_TAX {
+                x = a;
             } else if code == BPF_JMP | BPF_JA {
                 pc += i.k as usize;
             } else if code == BPF_JMP | BPF_JEQ | BPF_K {
@@ -327,6 +357,40 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_call_with_the_accelerators_key_goes_on_and_one_with_anothers_does_not() {
+        let program = generate(&SETTINGS);
+        let ours = [800, 0x7fff_0000_1000, 0x7fff_0000_2000, 0, 800];
+        for row in TABLE {
+            let nr = row.nr as u32;
+            let with = |key: u64| {
+                let args = [ours[0], ours[1], ours[2], ours[3], ours[4], key];
+                run(&program, ARCH, nr, args)
+            };
+            let plain = with(0);
+            let native = Asks::Native.key(nr, ours[0], ours[1]);
+            match key::NATIVE.contains(&row.nr) {
+                true => assert_eq!(with(native), SECCOMP_RET_ALLOW, "{}", row.name),
+                false => assert_eq!(with(native), plain, "{}", row.name),
+            }
+            for other in [
+                Asks::Native.key(nr + 1, ours[0], ours[1]),
+                Asks::Native.key(nr, ours[0] + 1, ours[1]),
+                Asks::Native.key(nr, ours[0], ours[1] + 8),
+                Asks::Wait.key(nr, ours[0], ours[1]),
+                native ^ 1,
+                native ^ 1 << 63,
+            ] {
+                assert_eq!(with(other), plain, "{} {other:#x}", row.name);
+            }
+        }
+        assert!(
+            key::NATIVE
+                .iter()
+                .all(|nr| crate::table::row(*nr).is_some())
+        );
     }
 
     #[test]

@@ -12,6 +12,7 @@ use lastfd_sync::{Arc, Clock, Mutex, OnceLock, WaitQueue, wait_event};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 
 use crate::Shared;
+use crate::accel::Accel;
 use crate::deferred::Sleeper;
 use crate::filter::generate;
 use crate::machine::{Machine, Refusal};
@@ -54,6 +55,7 @@ pub struct Supervisor {
     shared: Arc<Shared>,
     machine: Machine,
     trap_all: bool,
+    accelerated: bool,
     nofile: Option<u64>,
     thread: Option<JoinHandle<()>>,
     started: Mutex<Vec<Started>>,
@@ -97,6 +99,7 @@ impl Supervisor {
             shared,
             machine,
             trap_all: false,
+            accelerated: true,
             nofile: None,
             thread: Some(thread),
             started: Mutex::default(),
@@ -108,6 +111,13 @@ impl Supervisor {
     /// then. For programs started from here on.
     pub fn trap_all(&mut self, on: bool) {
         self.trap_all = on;
+    }
+
+    /// Whether dynamic programs preload a small library that makes calls which are not about
+    /// a device as fast as the kernel is; so it is, unless told. Programs that cannot load
+    /// it miss nothing else. For programs started from here on.
+    pub fn accelerate(&mut self, on: bool) {
+        self.accelerated = on;
     }
 
     /// Does without what the machine would allow, for programs started from here on: to
@@ -162,6 +172,14 @@ impl Supervisor {
         let control = Arc::new(ours.try_clone()?);
         let life = Arc::new(Life::default());
         let program = command.get_program().to_string_lossy().into();
+        let mirror = self.shared.host.directory();
+        let accel = match self.accelerated {
+            true => Accel::new(&settings, mirror, false),
+            false => None,
+        };
+        if accel.is_some() {
+            Accel::preload(&mut command);
+        }
         sys::run_before_exec(
             &mut command,
             Plan {
@@ -180,6 +198,7 @@ impl Supervisor {
             program,
             machine: self.machine,
             settings,
+            accel,
             life: Arc::clone(&life),
         };
         // Its exec is trapped: somebody must answer before the spawn is over.

@@ -4,7 +4,9 @@
 //! concern a device, by their arguments' numbers, stop and are answered: what they name
 //! is looked up in the [`Host`]'s trees, what they do is done to the model's open files.
 //! All other calls go to the kernel at its own speed. There is no code of ours in the
-//! program.
+//! program, but a library that dynamic programs preload if they can
+//! ([`Supervisor::accelerate`]): what it knows not to be ours goes to the kernel without a
+//! stop, by the same rule; everything else stops as without it.
 //!
 //! **The kernel keeps the books.** A program's descriptor of a device is a real file, a
 //! memfd of its own for each open: dups, forks, passing in sockets, mappings and death
@@ -18,7 +20,7 @@
 //! **No program outlives us.** A guard process holds the listener open until everybody
 //! behind it is dead.
 //!
-//! It may depend on `lastfd-host` and what is below. `unsafe` is in `sys` only, the edge
+//! It may depend on `lastfd-host` and what is below, and on `lastfd-accel`. `unsafe` is in `sys` only, the edge
 //! to the system. Every trapped call is a row of [`TABLE`], shown in `docs/syscalls.md`;
 //! what this front end cannot do is in `docs/limits.md`.
 #![deny(unsafe_code)]
@@ -26,6 +28,7 @@
 #[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
 compile_error!("lastfd-supervisor traps the system calls of x86-64 Linux");
 
+mod accel;
 mod bells;
 mod calls;
 mod capability;
@@ -34,6 +37,7 @@ mod filter;
 mod launch;
 mod machine;
 mod mappings;
+mod memfd;
 mod notice;
 mod objects;
 mod page;

@@ -234,7 +234,68 @@ pub(crate) fn as_path(bytes: &[u8]) -> &Path {
 
 #[cfg(test)]
 mod tests {
+    use lastfd_host::{Host, Options};
+    use lastfd_model::System;
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// Names that paths are made of, so that many lead into a tree.
+    fn name() -> impl Strategy<Value = &'static str> {
+        prop::sample::select(vec![
+            "dev",
+            "sys",
+            "run",
+            "var",
+            "udev",
+            "proc",
+            "self",
+            "thread-self",
+            "1",
+            "fd",
+            "3",
+            "..",
+            "..",
+            "..",
+            ".",
+            "",
+            "etc",
+            "usr",
+            "lib",
+            "null",
+            "class",
+            "video0",
+            "data",
+            "devices",
+            "tmp",
+        ])
+    }
+
+    proptest! {
+        /// What the accelerator lets by is what would be told to go on here.
+        #[test]
+        fn what_the_accelerator_takes_for_foreign_is_foreign(
+            names in prop::collection::vec(name(), 0..7), follow: bool,
+        ) {
+            let host = Host::new(&System::new(), Options::default()).unwrap();
+            let path = format!("/{}", names.join("/"));
+            if lastfd_accel::is_foreign(path.as_bytes()) {
+                prop_assert_eq!(fd_link(path.as_bytes()), None, "{}", path);
+                // Of a way up that is not there the kernel says the same.
+                match host.resolve(path.as_bytes(), follow) {
+                    Resolved::Foreign(foreign) => {
+                        prop_assert!(foreign.native && foreign.reach == Reach::Any, "{}", path);
+                    }
+                    Resolved::Absent(absent) => {
+                        let file = rustix::fs::stat(path.as_str()).map(drop);
+                        let errno = file.map_err(|error| Errno::from_code(error.raw_os_error()));
+                        prop_assert_eq!(errno, Err(absent.errno), "{}", path);
+                    }
+                    Resolved::Here(entry) => prop_assert!(false, "{} is {:?}", path, entry),
+                }
+            }
+        }
+    }
 
     #[test]
     fn links_of_proc_are_known_by_their_letters() {

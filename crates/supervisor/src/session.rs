@@ -10,6 +10,7 @@ use lastfd_sync::atomic::{AtomicBool, Ordering};
 use lastfd_sync::{Arc, Mutex, OnceLock, WaitQueue, thread};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 
+use crate::accel::Accel;
 use crate::filter::Settings;
 use crate::machine::Machine;
 use crate::notice::{Notice, What};
@@ -31,6 +32,8 @@ pub(crate) struct Session {
     /// Whether replies have to be confirmed: see [`Task::reply`].
     pub(crate) confirms: bool,
     pub(crate) settings: Settings,
+    /// What its programs preload, if they are to.
+    pub(crate) accel: Option<Accel>,
     /// The guard's socket.
     pub(crate) control: OwnedFd,
     /// The guard.
@@ -156,6 +159,7 @@ pub(crate) struct Expected {
     pub(crate) program: Arc<str>,
     pub(crate) machine: Machine,
     pub(crate) settings: Settings,
+    pub(crate) accel: Option<Accel>,
     pub(crate) life: Arc<Life>,
 }
 
@@ -205,6 +209,7 @@ impl Expected {
             memory_by_file: AtomicBool::new(!self.machine.process_vm),
             machine: self.machine,
             settings: self.settings,
+            accel: self.accel,
             control,
             guard,
             numbers: Mutex::default(),

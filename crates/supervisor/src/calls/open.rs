@@ -7,8 +7,9 @@ use lastfd_chrdev::{OpenFile, OpenFlags};
 use lastfd_host::{Entry, Kind, Opened, Reach, Resolved};
 use lastfd_model::{Errno, Result};
 use lastfd_sync::Mutex;
-use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags};
+use rustix::fs::{Mode, OFlags};
 
+use crate::memfd;
 use crate::objects::{AttributeFile, Content, Object};
 use crate::paths::{FDCWD, Named, as_path};
 use crate::task::{Answer, Task};
@@ -58,6 +59,12 @@ pub(super) fn open(task: &Task, directory: i32, path: u64, flags: u32) -> Answer
         Named::Foreign(foreign) => {
             if foreign.reach == Reach::ReadOnly && changes && flags & O_PATH == 0 {
                 return Answer::Error(Errno::EROFS);
+            }
+            let cloexec = open_flags.contains(OpenFlags::CLOEXEC);
+            let accel = task.session.accel.as_ref().filter(|_| !changes);
+            let library = accel.and_then(|accel| accel.open(task, &foreign.path, cloexec));
+            if let Some(answer) = library {
+                return answer;
             }
             if foreign.native {
                 return Answer::Continue;
@@ -109,7 +116,7 @@ fn here(task: &Task, entry: &Entry, flags: OpenFlags) -> Answer {
             let read = OpenFlags::DIRECTORY | (flags & OpenFlags::NOATIME);
             give_real(task, &path, read, flags)
         }
-        Ok(Opened::Data(bytes)) => match data(&bytes) {
+        Ok(Opened::Data(bytes)) => match memfd::sealed("lastfd-data", &bytes) {
             Ok(fd) => task.give_anywhere(fd.as_fd(), flags.contains(OpenFlags::CLOEXEC)),
             Err(error) => Answer::Error(Errno::from_code(error.raw_os_error())),
         },
@@ -168,19 +175,4 @@ fn give_real(task: &Task, path: &Path, open: OpenFlags, asked: OpenFlags) -> Ans
         Ok(fd) => task.give_anywhere(fd.as_fd(), asked.contains(OpenFlags::CLOEXEC)),
         Err(error) => Answer::Error(Errno::from_code(error.raw_os_error())),
     }
-}
-
-/// A file to read, with these contents.
-fn data(bytes: &[u8]) -> rustix::io::Result<OwnedFd> {
-    let kind = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-    let file = rustix::fs::memfd_create("lastfd-data", kind)?;
-    let mut left = bytes;
-    while !left.is_empty() {
-        let written = rustix::io::write(&file, left)?;
-        left = &left[written..];
-    }
-    let all = SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE;
-    rustix::fs::fcntl_add_seals(&file, all)?;
-    let path = format!("/proc/self/fd/{}", crate::sys::number(&file));
-    rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
 }

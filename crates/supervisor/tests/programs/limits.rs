@@ -10,14 +10,14 @@ use crate::rig::Rig;
 /// wait.
 #[test]
 fn a_signal_that_only_the_mask_of_ppoll_lets_in_does_not_end_the_wait() {
-    let Some(rig) = Rig::new() else { return };
+    let Some(rig) = Rig::alone() else { return };
     assert_eq!(rig.run(&["ppoll"]), "ppoll 0 handled 0\n");
 }
 
 /// Below the range: ioctl and poll work, read and fstat are the file's below.
 #[test]
 fn below_the_reserved_range_read_and_fstat_are_those_of_a_file() {
-    let Some(rig) = Rig::new() else { return };
+    let Some(rig) = Rig::alone() else { return };
     assert_eq!(
         rig.run(&["below"]),
         "fstat 0 regular\nioctl 0 42\npoll 0 0\nread 0\n"
@@ -26,7 +26,7 @@ fn below_the_reserved_range_read_and_fstat_are_those_of_a_file() {
 
 #[test]
 fn with_trap_all_they_are_the_devices() {
-    let Some(mut rig) = Rig::new() else { return };
+    let Some(mut rig) = Rig::alone() else { return };
     rig.supervisor.trap_all(true);
     assert_eq!(
         rig.run(&["below"]),
@@ -37,7 +37,7 @@ fn with_trap_all_they_are_the_devices() {
 /// `IN` and `PRI` at once are one event of poll and two of epoll.
 #[test]
 fn in_and_pri_are_two_events_of_epoll() {
-    let Some(rig) = Rig::new() else { return };
+    let Some(rig) = Rig::alone() else { return };
     rig.gadget.add_bits(PollMask::IN | PollMask::PRI);
     assert_eq!(rig.run(&["inpri"]), "poll 0x3 epoll 2\n");
 }
@@ -45,7 +45,7 @@ fn in_and_pri_are_two_events_of_epoll() {
 /// A directory of the tree cannot be gone into by name; by descriptor it can.
 #[test]
 fn a_directory_that_only_the_tree_has_cannot_be_gone_into_by_name() {
-    let Some(rig) = Rig::new() else { return };
+    let Some(rig) = Rig::alone() else { return };
     if std::path::Path::new("/sys/class/misc").is_dir() {
         assert_eq!(rig.run(&["chdir"]), "chdir 0\nfchdir 0\nrelative 0\n");
     } else {
@@ -56,7 +56,7 @@ fn a_directory_that_only_the_tree_has_cannot_be_gone_into_by_name() {
 /// A signal comes while nobody has the call yet: here, because who answers is busy.
 fn signalled_before_it_is_heard(how: &str) -> Option<String> {
     const IOCTL: &str = "16 ";
-    let rig = Rig::new()?;
+    let rig = Rig::alone()?;
     rig.deaf.store(true, Ordering::SeqCst);
     let mut program = rig.start(&["late", how]);
     let pid = program.line();

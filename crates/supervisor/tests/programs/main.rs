@@ -1,6 +1,7 @@
 //! Unmodified programs on a device of our own: a C program, built for each run of the
 //! tests, dynamic and static, asks; the tests look at both sides.
 
+mod accelerated;
 mod calls;
 mod epoll;
 mod last_close;

@@ -342,6 +342,61 @@ static int many(void) {
     for (int i = 0; i < 8; i++) { pthread_join(t[i], &r); bad += (long)r; }
     printf("wrong %ld\n", bad); return 0;
 }
+/* What paths that are ours, foreign, or neither give: the same for everybody who asks. */
+static void about(const char *what, int dir, const char *path) {
+    struct stat a = { 0 }, b = { 0 }; struct statx x = { 0 }; char link[256];
+    int r = fstatat(dir, path, &a, 0); printf("%s stat %s %o %lu", what, name(r), a.st_mode, a.st_rdev);
+    r = fstatat(dir, path, &b, AT_SYMLINK_NOFOLLOW); printf(" lstat %s %o", name(r), b.st_mode);
+    r = statx(dir, path, 0, STATX_BASIC_STATS, &x); printf(" statx %s %d", name(r), x.stx_mode == a.st_mode);
+    if (dir == AT_FDCWD) { r = stat(path, &b); printf(" %s %d", name(r), a.st_ino == b.st_ino); r = lstat(path, &b); printf(" %s", name(r)); r = access(path, R_OK); printf(" access %s", name(r)); r = readlink(path, link, sizeof link); printf(" readlink %s", name(r)); }
+    r = faccessat(dir, path, W_OK, 0); printf(" faccessat %s", name(r)); r = faccessat(dir, path, R_OK, AT_EACCESS); printf(" %s", name(r));
+    r = readlinkat(dir, path, link, sizeof link); printf(" readlinkat %s", name(r));
+    int fd = openat(dir, path, O_RDONLY | O_NONBLOCK); printf(" open %s\n", fd < 0 ? name(fd) : fd >= 48 ? "ours" : "ok"); if (fd >= 0) close(fd);
+}
+static int paths(void) {
+    static const char *all[] = { "/etc/passwd", "/", "/..", "/etc", "/etc/nothing", "/etc/passwd/x", "/dev/gadget", "/dev/../dev/gadget", "/etc/../dev/gadget", "//dev//./gadget",
+        "/dev/nothing", "/dev/null", "/sys/class/misc/gadget", "/sys/class/misc/gadget/dev", "/sys/class/nothing", "/usr/../sys/class/misc", "/proc/self/exe", "/proc/self/fd/0",
+        "/proc/self/fd/999", "/var/nothing", "/run/udev", "/run/nothing", "", "relative", "../dev/gadget", "./etc/passwd" };
+    char *long_path = malloc(5001); memset(long_path, 'a', 5000); long_path[0] = '/'; long_path[5000] = 0;
+    char *edge = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0); mprotect(edge + 4096, 4096, PROT_NONE); strcpy(edge + 4096 - 12, "/etc/passwd"); memset(edge, '/', 10);
+    int root = open("/", O_RDONLY | O_DIRECTORY), dev = open("/dev", O_RDONLY | O_DIRECTORY), etc = open("/etc", O_PATH), class = open("/sys/class/misc", O_RDONLY | O_DIRECTORY), fds = open("/proc/self/fd", O_RDONLY | O_DIRECTORY);
+    for (unsigned i = 0; i < sizeof all / sizeof *all; i++) about(all[i], AT_FDCWD, all[i]);
+    about("long", AT_FDCWD, long_path); about("null", AT_FDCWD, NULL); about("bad", AT_FDCWD, (char *)8192); about("edge", AT_FDCWD, edge + 4096 - 12); edge[4095] = 'x'; about("past", AT_FDCWD, edge + 4096 - 12);
+    about("root dev", root, "dev/gadget"); about("root etc", root, "etc/passwd"); about("dev", dev, "gadget"); about("dev up", dev, "../etc/passwd"); about("etc", etc, "passwd"); about("etc up", etc, "../dev/gadget");
+    about("class", class, "gadget/dev"); about("fds", fds, "0"); about("no fd", 47, "x"); about("no fd", -5, "x"); about("fd absolute", 47, "/etc/passwd");
+    const char *dirs[] = { "/", "/etc", "/dev", "/sys", "/proc/self", "/tmp" };
+    for (unsigned i = 0; i < 6; i++) { char what[64]; say(dirs[i], chdir(dirs[i])); for (const char **p = (const char *[]){ "passwd", "gadget", "dev/gadget", "fd/0", "../dev/gadget", "class/misc/gadget/dev", ".", "..", NULL }; *p; p++) { snprintf(what, sizeof what, "%s: %s", dirs[i], *p); about(what, AT_FDCWD, *p); } }
+    say("fchdir", fchdir(class)); about("gone in", AT_FDCWD, "gadget/dev"); about("gone in", AT_FDCWD, "../../../etc/passwd");
+    say("made", open("/tmp/lastfd-probe", O_CREAT | O_TRUNC | O_RDWR, 0640) < 0 ? -1 : 0); about("made", AT_FDCWD, "/tmp/lastfd-probe");
+    unlink("/tmp/lastfd-probe");
+    return 0;
+}
+/* Polls of other files, and of ours below the range. */
+static int polls(void) {
+    int p[2], fd = node(O_RDWR), low = dup2(fd, 20), t, file = open("/etc/passwd", O_RDONLY); (void)!pipe(p); struct timespec none = { 0, 1000 }, bad = { 0, -1 }; sigset_t s; sigemptyset(&s);
+    struct pollfd a[] = { { p[0], POLLIN, 0 }, { p[1], POLLOUT, 0 }, { -1, POLLIN, 0 }, { 47, POLLIN, 0 }, { file, POLLIN | POLLOUT, 0 }, { p[0], 0, 0 }, { p[1], POLLPRI, 0 } };
+    for (unsigned i = 0; i < 7; i++) { t = poll(&a[i], 1, 1); printf("%u poll %s %#x", i, name(t), a[i].revents); t = ppoll(&a[i], 1, &none, &s); printf(" ppoll %s %#x\n", name(t), a[i].revents); }
+    say("all", poll(a, 7, 10)); say("bad array", poll((void *)8192, 1, 0)); say("null array", poll(NULL, 1, 0)); say("no array", poll(NULL, 0, 1)); say("bad time", ppoll(a, 1, &bad, NULL)); say("too many", poll(a, 1u << 30, 0));
+    struct pollfd mine[] = { { low, POLLIN, 0 }, { low, POLLIN | POLLOUT, 0 }, { low, POLLPRI, 0 }, { low, 0, 0 } };
+    for (unsigned i = 0; i < 4; i++) { t = poll(&mine[i], 1, 1); printf("%u low %s %#x\n", i, name(t), mine[i].revents); }
+    (void)!write(fd, "x", 1); for (unsigned i = 0; i < 4; i++) { t = ppoll(&mine[i], 1, &none, &s); printf("%u low %s %#x\n", i, name(t), mine[i].revents); }
+    return 0;
+}
+/* Calls that are not about a device, while nobody answers. */
+static int unheard(void) {
+    struct stat st; int p[2], sig, passed = 0; pthread_t t; sigset_t go; sigemptyset(&go); sigaddset(&go, SIGUSR2); (void)!pipe(p); struct pollfd f = { p[1], POLLOUT, 0 };
+    sigprocmask(SIG_BLOCK, &go, NULL); chdir("/etc"); puts("ready"); fflush(stdout); pthread_create(&t, NULL, ring, NULL); sigwait(&go, &sig);
+    passed += stat("/etc/passwd", &st) == 0; passed += open("/etc/passwd", O_RDONLY) >= 0; passed += access("passwd", R_OK) == 0; passed += poll(&f, 1, 1000) == 1; passed += lstat("/usr/../etc/passwd", &st) == 0;
+    printf("passed %d\n", passed); fflush(stdout); pthread_join(t, NULL);
+    return 0;
+}
+static void cleaned(void *a) { *(int *)a = 1; }
+static void *cancelled(void *a) { int p[2]; (void)!pipe(p); struct pollfd f = { p[0], POLLIN, 0 }; pthread_cleanup_push(cleaned, a); poll(&f, 1, -1); pthread_cleanup_pop(0); return NULL; }
+static int cancel(void) { /* a thread that waits natively can be cancelled */
+    int clean = 0; void *r; pthread_t t; pthread_create(&t, NULL, cancelled, &clean); usleep(20000); pthread_cancel(t); pthread_join(t, &r);
+    printf("cancelled %d clean %d\n", r == PTHREAD_CANCELED, clean);
+    return 0;
+}
 #define EACH(name, call) do { \
         struct timespec a, b; clock_gettime(CLOCK_MONOTONIC, &a); \
         for (int i = 0; i < n; i++) { call; } \
@@ -349,6 +404,14 @@ static int many(void) {
         printf("%s %.2f\n", name, ((b.tv_sec - a.tv_sec) * 1e6 + (b.tv_nsec - a.tv_nsec) / 1e3) / n); \
     } while (0)
 
+/* Calls that are not about a device, served or not. */
+static int foreign(int n) {
+    struct stat st; int p[2]; (void)!pipe(p); struct pollfd f = { p[0], POLLIN, 0 };
+    EACH("stat", stat("/etc/passwd", &st));
+    EACH("open", close(open("/etc/passwd", O_RDONLY)));
+    EACH("poll", poll(&f, 1, 0));
+    return 0;
+}
 static int speed(int n) {
     int fd = node(O_RDWR), v; struct stat st; char c[64]; int s[2];
     EACH("ioctl", ioctl(fd, ANSWER, &v));
@@ -443,6 +506,11 @@ int main(int argc, char **argv) {
     if (!strcmp(what, "forever")) return forever();
     if (!strcmp(what, "many")) return many();
     if (!strcmp(what, "sets")) return sets();
+    if (!strcmp(what, "paths")) return paths();
+    if (!strcmp(what, "polls")) return polls();
+    if (!strcmp(what, "unheard")) return unheard();
+    if (!strcmp(what, "cancel")) return cancel();
+    if (!strcmp(what, "foreign")) return foreign(atoi(how));
     if (!strcmp(what, "speed")) return speed(atoi(how));
     if (!strcmp(what, "bare")) return bare(atoi(how));
     if (!strcmp(what, "mock")) return mock(atoi(how));

@@ -218,6 +218,25 @@ impl Rig {
         Rig::with(Build::Dynamic)
     }
 
+    /// One whose programs are accelerated, and one whose are not.
+    pub(crate) fn both() -> impl Iterator<Item = Rig> {
+        let rigs = [true, false].map(|accelerated| {
+            move || {
+                let mut rig = Rig::new()?;
+                rig.supervisor.accelerate(accelerated);
+                Some(rig)
+            }
+        });
+        rigs.into_iter().filter_map(|rig| rig())
+    }
+
+    /// The supervisor alone.
+    pub(crate) fn alone() -> Option<Rig> {
+        let mut rig = Rig::new()?;
+        rig.supervisor.accelerate(false);
+        Some(rig)
+    }
+
     pub(crate) fn with(build: Build) -> Option<Rig> {
         probes()?;
         let system = System::builder().ledger(true).build();

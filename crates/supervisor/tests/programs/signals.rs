@@ -9,20 +9,21 @@ const SIGUSR1: i32 = 10;
 const SIGTERM: i32 = 15;
 
 fn with_signal(how: &str, expected: &str) {
-    let Some(rig) = Rig::new() else { return };
-    let mut program = rig.start(&["signals", how]);
-    assert_eq!(program.line(), "ready");
-    rig.until("it waits", || rig.waiters() == 1);
-    program.child.signaller().send(SIGUSR1);
-    if how.contains("restart") && !how.contains("poll") || how.contains("ignore") {
-        if !how.contains("ignore") {
-            // It goes away and comes back.
-            rig.until("it waits again", || rig.waiters() == 1);
+    for rig in Rig::both() {
+        let mut program = rig.start(&["signals", how]);
+        assert_eq!(program.line(), "ready");
+        rig.until("it waits", || rig.waiters() == 1);
+        program.child.signaller().send(SIGUSR1);
+        if how.contains("restart") && !how.contains("poll") || how.contains("ignore") {
+            if !how.contains("ignore") {
+                // It goes away and comes back.
+                rig.until("it waits again", || rig.waiters() == 1);
+            }
+            rig.gadget.fifo.push(7).unwrap();
         }
-        rig.gadget.fifo.push(7).unwrap();
+        assert_eq!(program.line(), expected);
+        assert!(program.end().success());
     }
-    assert_eq!(program.line(), expected);
-    assert!(program.end().success());
 }
 
 #[test]
@@ -55,60 +56,63 @@ fn an_ignored_signal_disturbs_nothing() {
 
 #[test]
 fn a_signal_that_kills_does_so_at_once() {
-    let Some(rig) = Rig::new() else { return };
-    let mut program = rig.start(&["signals", "read"]);
-    assert_eq!(program.line(), "ready");
-    rig.until("it waits", || rig.waiters() == 1);
-    program.child.signaller().send(SIGTERM);
-    let status = program.end();
-    assert_eq!(
-        std::os::unix::process::ExitStatusExt::signal(&status),
-        Some(SIGTERM)
-    );
-    rig.until("the last close", || rig.released() == 1);
+    for rig in Rig::both() {
+        let mut program = rig.start(&["signals", "read"]);
+        assert_eq!(program.line(), "ready");
+        rig.until("it waits", || rig.waiters() == 1);
+        program.child.signaller().send(SIGTERM);
+        let status = program.end();
+        assert_eq!(
+            std::os::unix::process::ExitStatusExt::signal(&status),
+            Some(SIGTERM)
+        );
+        rig.until("the last close", || rig.released() == 1);
+    }
 }
 
 #[test]
 fn two_waiting_threads_and_signals_to_the_process_never_see_an_error_of_the_kernels_own() {
-    let Some(rig) = Rig::new() else { return };
-    let mut program = rig.start(&["threads"]);
-    assert_eq!(program.line(), "ready");
-    rig.until("both wait", || rig.waiters() == 2);
-    let clock = Clock::real();
-    for _ in 0..40 {
-        program.child.signaller().send(SIGUSR1);
-        clock.sleep(Duration::from_millis(3), None).unwrap();
+    for rig in Rig::both() {
+        let mut program = rig.start(&["threads"]);
+        assert_eq!(program.line(), "ready");
+        rig.until("both wait", || rig.waiters() == 2);
+        let clock = Clock::real();
+        for _ in 0..40 {
+            program.child.signaller().send(SIGUSR1);
+            clock.sleep(Duration::from_millis(3), None).unwrap();
+        }
+        rig.unplug();
+        assert_eq!(program.line(), "leaked 0 handled yes");
+        assert!(program.end().success());
     }
-    rig.unplug();
-    assert_eq!(program.line(), "leaked 0 handled yes");
-    assert!(program.end().success());
 }
 
 /// Bytes taken one by one under a timer of 200 us; `LASTFD_STORM` sets how many.
 #[test]
 fn no_byte_is_lost_and_none_comes_twice_under_a_storm_of_signals() {
-    let Some(rig) = Rig::new() else { return };
-    let count: u32 = std::env::var("LASTFD_STORM")
-        .ok()
-        .and_then(|count| count.parse().ok())
-        .unwrap_or(2000);
-    let fifo = rig.gadget.fifo.clone();
-    let source = thread::spawn("source", move || {
-        let clock = Clock::real();
-        for number in 0..count {
-            while fifo.push(number as u8).is_err() {
-                clock.sleep(Duration::from_millis(1), None).unwrap();
+    for rig in Rig::both() {
+        let count: u32 = std::env::var("LASTFD_STORM")
+            .ok()
+            .and_then(|count| count.parse().ok())
+            .unwrap_or(2000);
+        let fifo = rig.gadget.fifo.clone();
+        let source = thread::spawn("source", move || {
+            let clock = Clock::real();
+            for number in 0..count {
+                while fifo.push(number as u8).is_err() {
+                    clock.sleep(Duration::from_millis(1), None).unwrap();
+                }
+                clock.sleep(Duration::from_micros(150), None).unwrap();
             }
-            clock.sleep(Duration::from_micros(150), None).unwrap();
-        }
-    })
-    .unwrap();
-    let mut program = rig.start(&["storm", &count.to_string()]);
-    assert_eq!(
-        program.line(),
-        format!("storm {count} in order, interrupted yes")
-    );
-    assert!(program.child.wait_timeout(BOUND).unwrap().success());
-    source.join().unwrap();
-    assert!(rig.gadget.fifo.is_empty());
+        })
+        .unwrap();
+        let mut program = rig.start(&["storm", &count.to_string()]);
+        assert_eq!(
+            program.line(),
+            format!("storm {count} in order, interrupted yes")
+        );
+        assert!(program.child.wait_timeout(BOUND).unwrap().success());
+        source.join().unwrap();
+        assert!(rig.gadget.fifo.is_empty());
+    }
 }

@@ -1,0 +1,124 @@
+//! What a system call of the library's own has in its sixth argument, which none of them
+//! uses: by it the filter knows a call that is to be the kernel's, and the supervisor one
+//! whose caller knows how to wait.
+//!
+//! The key is bound to the call and its first two arguments. A handler of a signal starts
+//! with the registers of what was interrupted: what is left of a key there opens nothing
+//! for a call of the handler's.
+
+/// What a call with a key asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asks {
+    /// The kernel is to carry it out: the library has seen that it is not about a device.
+    Native,
+    /// If it would have to wait, the library waits, by a descriptor that it is given.
+    Wait,
+    /// The same for a poll that stands for a select.
+    WaitInSelect,
+}
+
+/// What a key's lower half is made from.
+pub const LOW: u32 = 0x7a1c_94e3;
+
+impl Asks {
+    /// The upper half of the key of a call with this number.
+    pub const fn high(self, nr: u32) -> u32 {
+        let base: u32 = match self {
+            Asks::Native => 0xb5d0_4b1e,
+            Asks::Wait => 0x91e6_c3d7,
+            Asks::WaitInSelect => 0xd83a_2f69,
+        };
+        base ^ nr
+    }
+
+    /// The key of a call.
+    pub const fn key(self, nr: u32, first: u64, second: u64) -> u64 {
+        let low = LOW ^ first as u32 ^ second as u32;
+        ((self.high(nr) as u64) << 32) | low as u64
+    }
+
+    /// What a trapped call asks for, by its sixth argument.
+    pub fn of(nr: u32, args: &[u64; 6]) -> Option<Asks> {
+        [Asks::Native, Asks::Wait, Asks::WaitInSelect]
+            .into_iter()
+            .find(|asks| asks.key(nr, args[0], args[1]) == args[5])
+    }
+}
+
+/// The calls that the library makes natively. The filter lets them go on if they have the
+/// key.
+pub const NATIVE: [i64; 13] = [
+    0,   // read
+    4,   // stat
+    5,   // fstat
+    7,   // poll
+    8,   // lseek
+    21,  // access
+    89,  // readlink
+    257, // openat
+    262, // newfstatat
+    267, // readlinkat
+    269, // faccessat
+    271, // ppoll
+    332, // statx
+];
+
+/// Where the library is to be found, by the dynamic loader of a served program alone.
+///
+/// AddressSanitizer's runtime wants to be the first library, and knows itself by its name. A
+/// program that needs it gets it in place of this one, by this name.
+pub const PATH: &str = "/run/lastfd/accel-or-libasan.so";
+
+/// What precedes the settings in the library's file.
+pub const MARK: [u8; 16] = *b"lastfd-settings:";
+
+/// The settings of a library, in its file behind the mark.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct Settings {
+    /// The mark.
+    pub mark: [u8; 16],
+    /// The first descriptor number that is reserved for files of ours.
+    pub low: u32,
+    /// The first number behind them.
+    pub high: u32,
+    /// Whether whoever answers hands out descriptors to wait by.
+    pub waits: u32,
+    /// Bytes of the directory's path that are there.
+    pub length: u32,
+    /// The real directory that the trees are mirrored in.
+    pub mirror: [u8; Settings::ROOM],
+}
+
+impl Settings {
+    /// Room for the directory's path.
+    pub const ROOM: usize = 224;
+
+    /// Those before a supervisor has set them: no path is foreign, no descriptor is not
+    /// ours.
+    pub const UNSET: Settings = Settings {
+        mark: MARK,
+        low: 0,
+        high: u32::MAX,
+        waits: 0,
+        length: 0,
+        mirror: [0; Settings::ROOM],
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_good_for_its_call_and_its_arguments_only() {
+        let key = Asks::Native.key(257, 0xffff_ffff_ffff_ff9c, 0x7ffe_0000_1000);
+        let mut args = [0xffff_ffff_ffff_ff9c, 0x7ffe_0000_1000, 1, 2, 3, key];
+        assert_eq!(Asks::of(257, &args), Some(Asks::Native));
+        assert_eq!(Asks::of(262, &args), None);
+        args[1] += 8;
+        assert_eq!(Asks::of(257, &args), None);
+        args[5] = Asks::WaitInSelect.key(257, args[0], args[1]);
+        assert_eq!(Asks::of(257, &args), Some(Asks::WaitInSelect));
+    }
+}
