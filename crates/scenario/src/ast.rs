@@ -1,5 +1,7 @@
 //! A scenario as read: names resolved, every operand of the kind its statement wants.
 
+use lastfd_sync::Arc;
+
 use crate::language::{Kind, Op, Property};
 
 /// A name of a scenario: an index into its table.
@@ -137,9 +139,14 @@ pub enum Runner {
 
 /// A scenario: what happens, in order, and the bodies that callbacks run.
 ///
-/// Made by [`parse`](crate::parse), run by [`Scenario::run`].
+/// Made by [`parse`](crate::parse), run by [`Scenario::run`]. A clone is the same
+/// scenario.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Scenario {
+pub struct Scenario(Arc<Read>);
+
+/// What was read.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Read {
     pub(crate) name: String,
     pub(crate) runner: Runner,
     pub(crate) names: Vec<Name>,
@@ -149,33 +156,37 @@ pub struct Scenario {
 }
 
 impl Scenario {
+    pub(crate) fn new(read: Read) -> Scenario {
+        Scenario(Arc::new(read))
+    }
+
     /// The word after `scenario`.
     pub fn name(&self) -> &str {
-        &self.name
+        &self.0.name
     }
 
     /// What runs it.
     pub fn runner(&self) -> &Runner {
-        &self.runner
+        &self.0.runner
     }
 
     /// The statements outside bodies, in order.
     pub fn lines(&self) -> &[Line] {
-        &self.lines
+        &self.0.lines
     }
 
     /// Every name, in the order of [`NameId`]s.
     pub fn names(&self) -> &[Name] {
-        &self.names
+        &self.0.names
     }
 
     /// What a name stands for.
     pub fn name_of(&self, id: NameId) -> &Name {
-        &self.names[id.0 as usize]
+        &self.0.names[id.0 as usize]
     }
 
     /// The statements of a body.
     pub fn body(&self, id: NameId) -> Option<&[Line]> {
-        self.bodies.get(id.0 as usize)?.as_deref()
+        self.0.bodies.get(id.0 as usize)?.as_deref()
     }
 }

@@ -1,7 +1,7 @@
 //! Reads a scenario: first its shape and the names it defines, then each
 //! statement's operands.
 
-use crate::ast::{Form, Line, Runner, Scenario};
+use crate::ast::{Form, Line, Read, Runner, Scenario};
 use crate::error::ParseError;
 use crate::language::Returns;
 use crate::operand::Operands;
@@ -20,7 +20,7 @@ use crate::shape::{Place, Raw, Shape, Source};
 ///      > root_device_unregister r\n",
 /// )?;
 /// assert_eq!(scenario.name(), "a2");
-/// assert_eq!(scenario.lines().len(), 3);
+/// assert_eq!(read.lines().len(), 3);
 /// # Ok::<(), lastfd_scenario::ParseError>(())
 /// ```
 ///
@@ -30,7 +30,7 @@ use crate::shape::{Place, Raw, Shape, Source};
 pub fn parse(name: &str, text: &str) -> Result<Scenario, ParseError> {
     let source = Source::new(name, text);
     let shape = Shape::read(&source)?;
-    let mut scenario = Scenario {
+    let mut read = Read {
         name: shape.name,
         runner: shape.runner,
         names: shape.names.iter().map(|d| d.name.clone()).collect(),
@@ -40,7 +40,7 @@ pub fn parse(name: &str, text: &str) -> Result<Scenario, ParseError> {
     for defined in &shape.names {
         if defined.name.kind.is_body() {
             let id = shape.index[&defined.name.text];
-            scenario.bodies[id.0 as usize] = Some(Vec::new());
+            read.bodies[id.0 as usize] = Some(Vec::new());
         }
     }
     for raw in &shape.raw {
@@ -50,19 +50,19 @@ pub fn parse(name: &str, text: &str) -> Result<Scenario, ParseError> {
             names: &shape.names,
             index: &shape.index,
             body: raw.body,
-            kunit_case: scenario.runner != Runner::Plain,
+            kunit_case: read.runner != Runner::Plain,
         };
         let line = raw.resolve(operands)?;
         match raw.body {
-            None => scenario.lines.push(line),
+            None => read.lines.push(line),
             Some(body) => {
-                if let Some(body) = &mut scenario.bodies[body.0 as usize] {
+                if let Some(body) = &mut read.bodies[body.0 as usize] {
                     body.push(line);
                 }
             }
         }
     }
-    Ok(scenario)
+    Ok(Scenario::new(read))
 }
 
 impl Raw {

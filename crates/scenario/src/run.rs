@@ -95,7 +95,7 @@ impl Scenario {
         run.recorder.watch("platform", true);
         let bus = platform_bus(&run.system);
         run.values.lock().insert(PLATFORM, Value::Bus(bus, None));
-        match &self.runner {
+        match self.runner() {
             Runner::Plain => run.plain(),
             Runner::KunitCase(case) => run.kunit_case(case),
         }
