@@ -15,7 +15,7 @@ use crate::checkout::{Checkout, on_path};
 use crate::packages::{self, BUSYBOX, KERNEL_HEADERS, MUSL, MUSL_COMPILER};
 use crate::plan::{Done, Job, Stage};
 use crate::step::Step;
-use crate::wheel;
+use crate::{dist_ci, wheel};
 
 pub(crate) const STAGES: &[Stage] = &[
     Stage {
@@ -37,7 +37,14 @@ pub(crate) const STAGES: &[Stage] = &[
         does: "ci/install.sh brings the archive into an empty folder, and refuses a wrong one",
         budget: |_| 60,
         part_of: None,
-        body: install_script,
+        body: dist_ci::install_script,
+    },
+    Stage {
+        name: "ci-templates",
+        does: "the steps of the GitHub action and of the GitLab template, with that archive",
+        budget: |_| 60,
+        part_of: None,
+        body: dist_ci::templates,
     },
     Stage {
         name: "bare-root",
@@ -56,12 +63,12 @@ pub(crate) const STAGES: &[Stage] = &[
 ];
 
 /// Names and places of what is made.
-struct Dist {
+pub(crate) struct Dist {
     /// `target/dist`
-    folder: PathBuf,
+    pub(crate) folder: PathBuf,
     /// `lastfd-0.1.0-x86_64-linux`
-    name: String,
-    version: String,
+    pub(crate) name: String,
+    pub(crate) version: String,
     /// The static binary.
     binary: PathBuf,
 }
@@ -94,12 +101,12 @@ impl Dist {
         })
     }
 
-    fn archive(&self) -> PathBuf {
+    pub(crate) fn archive(&self) -> PathBuf {
         self.folder.join(format!("{}.tar.gz", self.name))
     }
 
     /// The archive, which an earlier stage or run has made.
-    fn made(checkout: &Checkout) -> Result<Dist> {
+    pub(crate) fn made(checkout: &Checkout) -> Result<Dist> {
         let dist = Dist::of(checkout)?;
         ensure!(
             dist.archive().is_file(),
@@ -154,10 +161,13 @@ fn archive(job: &mut Job<'_>) -> Result<Done> {
         "tar --create --use-compress-program {gzip} --file {archive} --directory {folder} --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner {name}"
     );
     job.run(Step::new(pack))?;
-    let _in_folder = sh.push_dir(folder);
+    let in_folder = sh.push_dir(folder);
     let file = format!("{name}.tar.gz");
     let sum = cmd!(sh, "sha256sum {file}").quiet().read()?;
     sh.write_file(format!("{file}.sha256"), format!("{sum}\n"))?;
+    drop(in_folder);
+    // What fetches it lies beside it, so that one place is all that a CI has to know.
+    sh.copy_file("ci/install.sh", folder)?;
     let bytes = std::fs::metadata(&archive)?.len();
     println!("{}: {:.1} MB", archive.display(), bytes as f64 / 1e6);
     Ok(Done::Passed)
@@ -166,41 +176,6 @@ fn archive(job: &mut Job<'_>) -> Result<Done> {
 fn python_wheel(job: &mut Job<'_>) -> Result<Done> {
     let dist = Dist::made(job.checkout)?;
     wheel::build_and_test(job, &dist.binary, &dist.folder)
-}
-
-fn install_script(job: &mut Job<'_>) -> Result<Done> {
-    let dist = Dist::made(job.checkout)?;
-    let sh = &job.checkout.sh;
-    let folder = sh.create_temp_dir()?;
-    let (into, source) = (folder.path().join("into"), dist.folder.clone());
-    let (version, base) = (&dist.version, format!("file://{}", source.display()));
-    job.run(
-        Step::new(cmd!(sh, "sh ci/install.sh {into}"))
-            .env("LASTFD_VERSION", version.clone())
-            .env("LASTFD_BASE_URL", base),
-    )?;
-    let installed = into.join("bin/lastfd");
-    let said = cmd!(sh, "{installed} --version").read()?;
-    ensure!(said == format!("lastfd {version}"), "it says '{said}'");
-
-    // One byte too many, and it is refused.
-    let broken = folder.path().join("broken");
-    sh.create_dir(&broken)?;
-    let (archive, sum) = (dist.archive(), format!("{}.tar.gz.sha256", dist.name));
-    let mut bytes = sh.read_binary_file(&archive)?;
-    bytes.push(0);
-    sh.write_file(broken.join(format!("{}.tar.gz", dist.name)), bytes)?;
-    sh.copy_file(source.join(sum), &broken)?;
-    let refused = cmd!(sh, "sh ci/install.sh {into}")
-        .env("LASTFD_VERSION", version)
-        .env("LASTFD_BASE_URL", format!("file://{}", broken.display()))
-        .ignore_status()
-        .output()?;
-    ensure!(
-        !refused.status.success(),
-        "an archive with a wrong sum was taken"
-    );
-    Ok(Done::Passed)
 }
 
 /// A program of musl's, in a root where only busybox, musl and the archive are.

@@ -16,6 +16,7 @@ mod checkout;
 mod checks;
 mod counts;
 mod dist;
+mod dist_ci;
 mod evidence;
 mod fuzz;
 mod kernel_cases;

@@ -196,6 +196,20 @@ fn nothing_is_left_when_the_process_that_started_it_dies() {
 }
 
 #[test]
+fn a_signal_ends_it_and_its_programs() {
+    let mut session = session();
+    session.line();
+    let spawned = session.ask(r#"{"id":1,"do":"spawn","argv":["sleep","1000"]}"#);
+    let pid = spawned["ok"]["pid"].to_string();
+    let kill = Command::new("kill")
+        .args(["-TERM", &session.child.id().to_string()])
+        .status();
+    assert!(kill.unwrap().success());
+    assert_eq!(session.child.wait().unwrap().code(), Some(0));
+    wait_until_gone(&pid);
+}
+
+#[test]
 fn lines_without_end_and_without_sense_are_refused_and_the_session_goes_on() {
     let mut session = session();
     session.line();

@@ -16,7 +16,10 @@ pub(super) const LINE_MAX: usize = 1 << 20;
 /// Lines that are read ahead.
 const AHEAD: usize = 64;
 /// How long a session may take for its end once nobody is there to hear of it.
-const ENDING: Duration = Duration::from_secs(15);
+const ENDING: Duration = match cfg!(test) {
+    true => Duration::from_millis(50),
+    false => Duration::from_secs(15),
+};
 
 /// What is sent.
 pub(super) enum Line {
@@ -200,5 +203,92 @@ impl Part {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::os::unix::net::UnixStream;
+
+    use lastfd_sync::{Clock, wait_event};
+
+    use super::*;
+
+    fn next(input: &Input) -> Line {
+        let clock = Clock::real();
+        let soon = clock.now().after(Duration::from_secs(20));
+        let line = wait_event(&[input.arrived()], &clock, Some(soon), None, || {
+            input.next()
+        });
+        line.expect("a line comes")
+    }
+
+    #[test]
+    fn lines_come_whole_and_those_without_end_are_told() {
+        let (mut asks, answers) = UnixStream::pair().unwrap();
+        let input = Input::start(answers, || {}).unwrap();
+        for part in ["on", "e\n\n two\nthr"] {
+            asks.write_all(part.as_bytes()).unwrap();
+        }
+        let is = |line: Line, wanted: &[u8]| matches!(line, Line::Bytes(is) if is == wanted);
+        assert!(is(next(&input), b"one"));
+        assert!(is(next(&input), b" two"));
+        let writer = lastfd_sync::thread::spawn("asks", move || {
+            asks.write_all(&vec![b'x'; LINE_MAX]).unwrap();
+            asks.write_all(b"\nfour\nnever whole").unwrap();
+        });
+        assert!(matches!(next(&input), Line::TooLong));
+        assert!(is(next(&input), b"four"));
+        writer.unwrap().join().unwrap();
+        assert!(matches!(next(&input), Line::Over));
+    }
+
+    #[test]
+    fn a_session_that_does_not_end_with_its_input_is_given_up() {
+        let (asks, answers) = UnixStream::pair().unwrap();
+        let gone = Arc::new(Mutex::new(false));
+        let told = WaitQueue::new();
+        let (setting, telling) = (Arc::clone(&gone), told.clone());
+        let input = Input::start(answers, move || {
+            *setting.lock() = true;
+            telling.wake_all();
+        });
+        let input = input.unwrap();
+        drop(asks);
+        let clock = Clock::real();
+        let soon = clock.now().after(Duration::from_secs(20));
+        let seen = wait_event(&[&told], &clock, Some(soon), None, || {
+            gone.lock().then_some(())
+        });
+        assert_eq!(seen, Ok(()));
+        drop(input);
+    }
+
+    #[test]
+    fn lines_that_nobody_takes_are_not_read_ahead_without_end_and_its_end_is_seen() {
+        let (mut asks, answers) = UnixStream::pair().unwrap();
+        asks.set_nonblocking(true).unwrap();
+        let input = Input::start(answers, || {}).unwrap();
+        let mut sent = 0;
+        // Until the socket is full, and stays so.
+        let clock = Clock::real();
+        let mut full = 0;
+        while full < 20 {
+            match asks.write(b"x\n") {
+                Ok(_) => (sent, full) = (sent + 1, 0),
+                Err(_) => {
+                    full += 1;
+                    let _ = clock.sleep(Duration::from_millis(5), None);
+                }
+            }
+            assert!(sent < 10_000_000, "it reads without end");
+        }
+        drop(asks);
+        let mut taken = 0;
+        while !matches!(next(&input), Line::Over) {
+            taken += 1;
+        }
+        assert!(taken > 0 && taken <= sent);
     }
 }
