@@ -5,9 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import pytest
-
 import lastfd
+import pytest
 
 LOGGER = (sys.executable, Path(__file__).with_name("logger.py"))
 

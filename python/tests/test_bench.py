@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,16 @@ def test_waits_have_an_end_and_programs_are_signalled_and_killed() -> None:
         assert left.ending is not None and left.ending.signal == 9
         assert [p["program"] for p in report.raw["spawned"] if p["killed"]] == [3]
     assert gone(left.pid)
+
+
+def test_one_thread_waits_while_another_acts() -> None:
+    with lastfd.Bench() as bench, ThreadPoolExecutor() as threads:
+        adc = bench.plug("iio-adc")
+        waiting = threads.submit(bench.wait_for, "close", timeout=20)
+        script = f"open({adc.nodes[0]!r}).close()"
+        assert bench.spawn(sys.executable, "-c", script).wait().is_success
+        event = waiting.result(timeout=20)
+        assert event.text.endswith("last close") and event.time > 0
 
 
 def test_a_removal_that_never_comes_is_no_clean_verdict() -> None:
