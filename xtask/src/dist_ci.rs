@@ -76,7 +76,7 @@ pub(crate) fn templates(job: &mut Job<'_>) -> Result<Done> {
 
     let gitlab = sh.read_file("ci/gitlab.yml")?;
     let script = format!("{}\n{judge}", gitlab_script(&gitlab)?);
-    let project = place.join("project");
+    let project = sh.create_dir(place.join("project"))?;
     let job_of_gitlab = cmd!(sh, "sh -ec {script}");
     job.run(
         Step::new(job_of_gitlab)
