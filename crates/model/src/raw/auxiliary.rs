@@ -125,7 +125,7 @@ pub fn auxiliary_device_init(system: &System, spec: AuxiliarySpec) -> Result<Aux
 #[track_caller]
 pub fn auxiliary_device_add(auxdev: &AuxiliaryDevice, modname: &str) -> Result {
     let name = format!("{modname}.{}.{}", auxdev.name, auxdev.id);
-    super::device::dev_set_name(&auxdev.device, name)?;
+    super::device_fields::dev_set_name(&auxdev.device, name)?;
     device_add(&auxdev.device)
 }
 

@@ -6,147 +6,25 @@
 //! and change nothing but what `runtime_pm` shows.
 
 use core::fmt;
-use core::ops::BitOr;
 use core::sync::atomic::Ordering;
 use std::collections::BTreeMap;
 
 use lastfd_sync::{Arc, Mutex};
 
-use super::class::{Class, ClassSpec, class_register};
+use super::class::Class;
 use super::core::{device_register, device_unregister};
 use super::dependence::{Dependent, device_is_dependent, tell_endless};
-use super::device::{
-    Device, DeviceSpec, dev_get_platdata, dev_set_platdata, device_initialize,
-    device_is_registered, put_device,
-};
+use super::device::{Device, DeviceSpec, device_initialize, put_device};
+use super::device_fields::{dev_set_platdata, device_is_registered};
+use super::link_flags::{LinkFlags, LinkState};
 use super::link_states::{DriverPresence, initial_state};
 use super::mutex::{KernelGuard, KernelMutex};
-use super::sysfs::Attribute;
-use super::sysfs_group::AttributeGroup;
-use crate::errno::Errno;
 use crate::event::SplatKind;
 use crate::ledger::Holder;
 use crate::system::{Core, System};
 
 /// Whom the ledger names as the holder of a link's ends.
-const HOLDER: &str = "a device link";
-
-/// How a link behaves (`DL_FLAG_*` of `include/linux/device.h`).
-///
-/// ```
-/// use lastfd_model::raw::LinkFlags;
-/// let flags = LinkFlags::AUTOREMOVE_SUPPLIER | LinkFlags::PM_RUNTIME;
-/// assert!(flags.has(LinkFlags::PM_RUNTIME));
-/// assert_eq!(flags.0, 0x14);
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct LinkFlags(pub u32);
-
-impl LinkFlags {
-    /// Neither gates binding nor goes by itself.
-    pub const STATELESS: LinkFlags = LinkFlags(1 << 0);
-    /// Goes when the consumer's driver is unbound.
-    pub const AUTOREMOVE_CONSUMER: LinkFlags = LinkFlags(1 << 1);
-    /// Runtime power management uses the link.
-    pub const PM_RUNTIME: LinkFlags = LinkFlags(1 << 2);
-    /// The supplier is active from the start.
-    pub const RPM_ACTIVE: LinkFlags = LinkFlags(1 << 3);
-    /// Goes when the supplier's driver is unbound.
-    pub const AUTOREMOVE_SUPPLIER: LinkFlags = LinkFlags(1 << 4);
-    /// The consumer is probed when the supplier's driver was bound.
-    pub const AUTOPROBE_CONSUMER: LinkFlags = LinkFlags(1 << 5);
-    /// Binding and unbinding respect it: set by [`device_link_add`] unless the link
-    /// is stateless.
-    pub const MANAGED: LinkFlags = LinkFlags(1 << 6);
-    /// Tells only of `sync_state`, and does not gate binding.
-    pub const SYNC_STATE_ONLY: LinkFlags = LinkFlags(1 << 7);
-    /// Inferred from firmware.
-    pub const INFERRED: LinkFlags = LinkFlags(1 << 8);
-    /// Part of a cycle in firmware.
-    pub const CYCLE: LinkFlags = LinkFlags(1 << 9);
-
-    /// DL_MANAGED_LINK_FLAGS.
-    const OF_MANAGED: u32 = LinkFlags::AUTOREMOVE_CONSUMER.0
-        | LinkFlags::AUTOREMOVE_SUPPLIER.0
-        | LinkFlags::AUTOPROBE_CONSUMER.0
-        | LinkFlags::SYNC_STATE_ONLY.0
-        | LinkFlags::INFERRED.0
-        | LinkFlags::CYCLE.0;
-
-    /// DL_ADD_VALID_FLAGS.
-    const VALID: u32 = LinkFlags::OF_MANAGED
-        | LinkFlags::STATELESS.0
-        | LinkFlags::PM_RUNTIME.0
-        | LinkFlags::RPM_ACTIVE.0;
-
-    /// Whether any of these flags is set.
-    pub const fn has(self, flags: LinkFlags) -> bool {
-        self.0 & flags.0 != 0
-    }
-
-    fn with(self, flags: LinkFlags) -> LinkFlags {
-        LinkFlags(self.0 | flags.0)
-    }
-
-    fn without(self, flags: LinkFlags) -> LinkFlags {
-        LinkFlags(self.0 & !flags.0)
-    }
-
-    /// device_link_flag_is_sync_state_only.
-    pub(super) fn is_sync_state_only(self) -> bool {
-        let markers = LinkFlags::INFERRED | LinkFlags::CYCLE | LinkFlags::MANAGED;
-        self.without(markers) == LinkFlags::SYNC_STATE_ONLY
-    }
-
-    /// Whether [`device_link_add`] refuses this combination.
-    fn are_refused(self) -> bool {
-        let autoremove = LinkFlags::AUTOREMOVE_CONSUMER | LinkFlags::AUTOREMOVE_SUPPLIER;
-        self.0 & !LinkFlags::VALID != 0
-            || (self.has(LinkFlags::STATELESS) && self.0 & LinkFlags::OF_MANAGED != 0)
-            || (self.has(LinkFlags::AUTOPROBE_CONSUMER) && self.has(autoremove))
-            || (self.has(LinkFlags::SYNC_STATE_ONLY)
-                && !self.with(LinkFlags::MANAGED).is_sync_state_only())
-    }
-}
-
-impl BitOr for LinkFlags {
-    type Output = LinkFlags;
-
-    fn bitor(self, other: LinkFlags) -> LinkFlags {
-        self.with(other)
-    }
-}
-
-/// How far a link is (`enum device_link_state`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum LinkState {
-    /// Not tracked: the link is stateless.
-    None,
-    /// Neither supplier nor consumer has a driver.
-    Dormant,
-    /// The supplier has a driver, the consumer has none.
-    Available,
-    /// The consumer is being probed.
-    ConsumerProbe,
-    /// Both have their drivers.
-    Active,
-    /// The supplier's driver is being unbound.
-    SupplierUnbind,
-}
-
-impl LinkState {
-    /// What the link's `status` attribute shows.
-    pub const fn shown(self) -> &'static str {
-        match self {
-            LinkState::None => "not tracked",
-            LinkState::Dormant => "dormant",
-            LinkState::Available => "available",
-            LinkState::ConsumerProbe => "consumer probing",
-            LinkState::Active => "active",
-            LinkState::SupplierUnbind => "supplier unbinding",
-        }
-    }
-}
+pub(super) const HOLDER: &str = "a device link";
 
 /// A handle on a `struct device_link`. Handles compare by identity.
 #[derive(Clone)]
@@ -226,6 +104,12 @@ impl DeviceLink {
         self.flags().has(LinkFlags::MANAGED)
     }
 
+    /// Its device is being released.
+    pub(super) fn forget_device(&self) {
+        let gone = self.0.device.lock().take();
+        drop(gone);
+    }
+
     pub(crate) fn set_state(&self, state: LinkState) {
         self.0.fields.lock().state = state;
     }
@@ -248,70 +132,6 @@ struct Ends {
     suppliers: Vec<DeviceLink>,
 }
 
-/// devlink_class_init, when the System is made.
-pub(crate) fn devlink_class_init(system: &System) {
-    let spec = ClassSpec {
-        name: "devlink".to_owned(),
-        dev_release: Some(Arc::new(devlink_dev_release)),
-        dev_groups: vec![AttributeGroup::new(devlink_attributes())],
-        ..ClassSpec::default()
-    };
-    let class = class_register(system, spec).expect("a new System has no class");
-    *system.core.links.class.lock() = Some(class);
-}
-
-fn devlink_attributes() -> Vec<Attribute> {
-    fn attribute(name: &str, show: fn(&DeviceLink) -> String) -> Attribute {
-        Attribute::new(name, 0o444).show(move |device| {
-            let link = to_devlink(device).ok_or(Errno::ENODEV)?;
-            Ok(show(&link) + "\n")
-        })
-    }
-    fn flag(link: &DeviceLink, flag: LinkFlags) -> String {
-        u8::from(link.flags().has(flag)).to_string()
-    }
-    vec![
-        attribute("status", |link| link.state().shown().to_owned()),
-        attribute("auto_remove_on", |link| {
-            let flags = link.flags();
-            let when = if flags.has(LinkFlags::AUTOREMOVE_SUPPLIER) {
-                "supplier unbind"
-            } else if flags.has(LinkFlags::AUTOREMOVE_CONSUMER) {
-                "consumer unbind"
-            } else {
-                "never"
-            };
-            when.to_owned()
-        }),
-        attribute("runtime_pm", |link| flag(link, LinkFlags::PM_RUNTIME)),
-        attribute("sync_state_only", |link| {
-            flag(link, LinkFlags::SYNC_STATE_ONLY)
-        }),
-    ]
-}
-
-/// to_devlink.
-fn to_devlink(device: &Device) -> Option<DeviceLink> {
-    let data = dev_get_platdata(device)?;
-    data.downcast_ref::<DeviceLink>().cloned()
-}
-
-/// devlink_dev_release: the ends are put by work, not here, where locks are held.
-fn devlink_dev_release(device: &Device) {
-    let Some(link) = to_devlink(device) else {
-        return;
-    };
-    let gone = link.0.device.lock().take();
-    drop(gone);
-    let system = device.system();
-    // device_link_release_fn.
-    let put = move || {
-        link.0.consumer.put_for(Holder::Other(HOLDER));
-        link.0.supplier.put_for(Holder::Other(HOLDER));
-    };
-    system.core.work.push(&system, Box::new(put));
-}
-
 /// Takes device_links_lock.
 #[track_caller]
 pub(crate) fn lock_links(core: &Arc<Core>) -> KernelGuard<'_> {
@@ -320,6 +140,10 @@ pub(crate) fn lock_links(core: &Arc<Core>) -> KernelGuard<'_> {
 }
 
 impl DeviceLinks {
+    pub(super) fn set_class(&self, class: Class) {
+        *self.class.lock() = Some(class);
+    }
+
     /// The links to those that depend on the device, first added first.
     pub(crate) fn to_consumers(&self, device: &Device) -> Vec<DeviceLink> {
         let ends = self.ends.lock();

@@ -6,7 +6,8 @@
 use super::dd::release_driver;
 use super::deferred::{self, Waited, driver_deferred_probe_add};
 use super::device::Device;
-use super::device_link::{DeviceLink, LinkFlags, LinkState, drop_managed, lock_links};
+use super::device_link::{DeviceLink, drop_managed, lock_links};
+use super::link_flags::{LinkFlags, LinkState};
 use crate::errno::{Errno, Result};
 use crate::event::SplatKind;
 use crate::ledger::Holder;

@@ -17,7 +17,9 @@ mod deferred;
 mod delayed_release;
 mod dependence;
 mod device;
+mod device_fields;
 mod device_link;
+mod devlink_class;
 mod devres;
 mod devres_group;
 mod devres_memory;
@@ -26,6 +28,7 @@ mod driver;
 mod driver_override;
 mod klist;
 mod kobject;
+mod link_flags;
 mod link_states;
 mod memory;
 mod mutex;
@@ -70,17 +73,20 @@ pub use deferred::{
 };
 pub(crate) use delayed_release::DelayedReleases;
 pub use device::{
-    DevT, Device, DeviceSpec, DeviceType, Directory, DriverData, Release, dev_get_drvdata,
-    dev_get_platdata, dev_name, dev_set_devt, dev_set_drvdata, dev_set_groups, dev_set_name,
-    dev_set_parent, dev_set_platdata, dev_set_release, dev_set_type, device_initialize,
-    device_is_registered, device_lock, get_device, get_device_for, kref_read, no_release,
-    put_device, put_device_for,
+    DevT, Device, DeviceSpec, DeviceType, Directory, DriverData, Release, device_initialize,
+    device_lock, get_device, get_device_for, kref_read, no_release, put_device, put_device_for,
 };
+pub use device_fields::{
+    dev_get_drvdata, dev_get_platdata, dev_name, dev_set_devt, dev_set_drvdata, dev_set_groups,
+    dev_set_name, dev_set_parent, dev_set_platdata, dev_set_release, dev_set_type,
+    device_is_registered,
+};
+pub(crate) use device_link::DeviceLinks;
 pub use device_link::{
-    DeviceLink, LinkFlags, LinkState, device_link_add, device_link_del, device_link_remove,
-    device_link_wait_removal, links_to_consumers, links_to_suppliers,
+    DeviceLink, device_link_add, device_link_del, device_link_remove, device_link_wait_removal,
+    links_to_consumers, links_to_suppliers,
 };
-pub(crate) use device_link::{DeviceLinks, devlink_class_init};
+pub(crate) use devlink_class::devlink_class_init;
 pub use devres::{
     Action, ActionKey, Devres, ReleaseId, devm_add_action, devm_add_action_or_reset,
     devm_is_action_added, devm_release_action, devm_remove_action, devres_add, devres_alloc,
@@ -98,6 +104,7 @@ pub use driver::{Driver, Probe, Remove, driver_register, driver_unregister};
 pub use driver_override::{
     device_match_driver_override, device_set_driver_override, driver_override,
 };
+pub use link_flags::{LinkFlags, LinkState};
 pub use memory::Memory;
 pub use mutex::{KernelGuard, KernelMutex};
 pub(crate) use platform::platform_bus_init;
