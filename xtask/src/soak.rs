@@ -75,6 +75,13 @@ pub(crate) const STAGES: &[Stage] = &[
         body: |job| kept(job, "programs", programs),
     },
     Stage {
+        name: "sweeps",
+        does: "stock clients, swept at every point that `lastfd sweep` tries unasked",
+        budget: |_| 1800,
+        part_of: None,
+        body: |job| kept(job, "sweeps", sweeps),
+    },
+    Stage {
         name: "fuzz",
         does: "every fuzz target, for its share of the minutes",
         budget: |checkout| checkout.minutes * 60 + 900,
@@ -157,6 +164,40 @@ fn programs(job: &mut Job<'_>) -> Result<Done> {
         .env("LASTFD_STORM_CALLS", "20000")
         .env("LASTFD_CROWD_SECONDS", "60");
     job.run(step)?;
+    Ok(Done::Passed)
+}
+
+/// A device, and the program that is swept with it.
+const SWEPT: [(&str, &str); 9] = [
+    (CAMERA, "v4l2-ctl --stream-mmap"),
+    (CAMERA, "v4l2-ctl --stream-mmap --stream-poll"),
+    (CAMERA, "v4l2-ctl --wait-for-event=ctrl=brightness"),
+    (CAMERA, "ffmpeg -nostdin -f v4l2 -i /dev/video0 -f null -"),
+    (CAMERA, "gst-launch-1.0 v4l2src ! fakesink"),
+    (
+        "iio-adc:rate=1000",
+        "iio_readdev -u local: -b 16 lastfd-adc",
+    ),
+    ("cec:rights=net-admin", "cec-ctl --monitor"),
+    ("cec", "cec-ctl --tv --wait-for-msgs"),
+    ("display", "drmdevice"),
+];
+const CAMERA: &str = "camera:size=64x48,fps=100";
+
+/// What is bad at a point is a fault of the client's, and is what the log is for.
+fn sweeps(job: &mut Job<'_>) -> Result<Done> {
+    let sh = &job.checkout.sh;
+    let build = cmd!(sh, "cargo build --release --package lastfd-cli");
+    job.run(Step::new(build))?;
+    let lastfd = job.checkout.target.join("release/lastfd");
+    for (device, program) in SWEPT {
+        let script = format!(
+            "\"$0\" sweep --device {device} --timeout 2s -- {program} > \"$1\"; \
+             status=$?; grep -v ': *[0-9]* *ended (status' \"$1\"; test $status = 0 -o $status = 71"
+        );
+        let out = job.checkout.target.join("sweep.out");
+        job.run(Step::new(cmd!(sh, "sh -c {script} {lastfd} {out}")))?;
+    }
     Ok(Done::Passed)
 }
 

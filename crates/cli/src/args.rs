@@ -359,6 +359,10 @@ pub(crate) struct SweepArgs {
     #[arg(long)]
     pub(crate) every: bool,
 
+    /// Try the first of each operation alone: the fewest points
+    #[arg(long, conflicts_with_all = ["every", "sample"])]
+    pub(crate) once: bool,
+
     /// What the choice of repeats depends on
     #[arg(long, value_name = "S", default_value_t = 1)]
     pub(crate) seed: u64,

@@ -30,9 +30,10 @@ pub(crate) fn sweep(args: &SweepArgs) -> Result<ExitCode, Failure> {
             limit: args.limit,
             ends: None,
         })
-        .repeats(match args.every {
-            true => Repeats::Every,
-            false => Repeats::Sample(args.sample),
+        .repeats(match (args.every, args.once) {
+            (true, _) => Repeats::Every,
+            (_, true) => Repeats::Once,
+            _ => Repeats::Sample(args.sample),
         })
         .seed(args.seed)
         .cancel(cancel);

@@ -6,7 +6,7 @@ use lastfd_cec::abi::{
     CEC_CAP_LOG_ADDRS, CEC_CAP_PASSTHROUGH, CEC_CAP_TRANSMIT, CEC_TX_STATUS_MAX_RETRIES,
     CEC_TX_STATUS_NACK, CecMsg,
 };
-use lastfd_cec::raw::{TransmitCounts, cec_transmit_done};
+use lastfd_cec::raw::{Capability, TransmitCounts, cec_transmit_done, set_capable};
 use lastfd_cec::{Builder, Cec, Driver};
 use lastfd_model::resource::DelayedWork;
 use lastfd_model::typed::{self, Bound, Device, PlatformDevice};
@@ -14,7 +14,7 @@ use lastfd_model::{Result, System};
 use lastfd_sync::{Arc, Mutex};
 
 use crate::fault::{Due, Source};
-use crate::kind::{Key, Kind};
+use crate::kind::{BadValue, Key, Kind};
 use crate::plug::{Hardware, Socket, platform_driver};
 
 /// A CEC adapter in an HDMI output.
@@ -28,10 +28,14 @@ pub struct CecAdapter {
     /// The name of the adapter; from the second on its number follows, unless it
     /// was named.
     pub name: Option<String>,
+    /// Programs have `CAP_NET_ADMIN`, so that they may monitor. It is the System's
+    /// programs that have it, whichever adapter they use.
+    pub net_admin: bool,
 }
 
 const NAME: &str = "lastfd-cec";
 const CAPS: u32 = CEC_CAP_LOG_ADDRS | CEC_CAP_TRANSMIT | CEC_CAP_PASSTHROUGH;
+const RIGHTS: &str = "none|net-admin";
 /// Where the cable leads.
 const INPUT_1: u16 = 0x1000;
 
@@ -40,15 +44,33 @@ impl CecAdapter {
         name: "cec",
         summary: "a CEC adapter with nobody at the other end",
         serves: "/dev/cecN",
-        keys: &[Key {
-            name: "name",
-            value: "TEXT",
-            default: NAME,
-            what: "the name of the adapter",
-        }],
+        keys: &[
+            Key {
+                name: "name",
+                value: "TEXT",
+                default: NAME,
+                what: "the name of the adapter",
+            },
+            Key {
+                name: "rights",
+                value: RIGHTS,
+                default: "none",
+                what: "what programs have; with net-admin they may monitor",
+            },
+        ],
         build: |settings| {
             Ok(Box::new(CecAdapter {
                 name: crate::dac::name(settings)?,
+                net_admin: match settings.get("rights") {
+                    None | Some("none") => false,
+                    Some("net-admin") => true,
+                    Some(_) => {
+                        return Err(BadValue {
+                            key: "rights",
+                            expected: RIGHTS,
+                        });
+                    }
+                },
             }))
         },
     };
@@ -64,6 +86,9 @@ impl Hardware for CecAdapter {
     }
 
     fn insert(&self, socket: &Socket<'_>) -> Result<PlatformDevice> {
+        if self.net_admin {
+            set_capable(socket.system(), Capability::NetAdmin, true);
+        }
         let source = Source::default();
         socket.has_source(&source, &["delay", "drop", "stop", "start"]);
         socket.register(Board {

@@ -91,7 +91,9 @@ pub use fault::{FailedCall, Fault, FaultError, SourceFault, UnknownFault};
 #[cfg(feature = "iiod")]
 pub use find::find_program;
 #[cfg(feature = "iiod")]
-pub use judge::{Asleep, Broken, Clinging, ExpectError, Expectations, Met, Outcome, Patience};
+pub use judge::{
+    Asleep, Broken, Clinging, Crasher, ExpectError, Expectations, Met, Outcome, Pace, Patience,
+};
 pub use lastfd_model::{Errno, Event, EventKind, Rules, System};
 pub use lastfd_report::{Ending, Manner, Report, Verdict};
 pub use plugged::Plugged;

@@ -130,6 +130,15 @@ impl Process {
         }
     }
 
+    /// The processes of it that used a device and were ended by a signal, as far as that is
+    /// known.
+    pub(crate) fn killed(&self) -> Vec<supervisor::Killed> {
+        match self {
+            Process::Served(child) => child.killed(),
+            Process::Bare { .. } => Vec::new(),
+        }
+    }
+
     /// Kills it, and all that it started as far as that is known.
     pub(crate) fn kill(&self) {
         match self {

@@ -362,6 +362,12 @@ impl Program<'_> {
         self.process.is_deserted()
     }
 
+    /// The processes of it that used a device and that a signal ended, it or others that it
+    /// started, as far as that is known: of those others Linux 6.15 tells it.
+    pub fn killed(&self) -> Vec<lastfd_supervisor::Killed> {
+        self.process.killed()
+    }
+
     /// Ends it with SIGKILL, and all that it started, and waits until they are gone.
     pub fn kill(mut self) -> Ending {
         self.process.kill();

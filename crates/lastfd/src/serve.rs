@@ -169,6 +169,16 @@ impl Bench {
         self.server.files()
     }
 
+    /// Whether something is due, or being done, once all that programs did by now has been
+    /// told: what they were answered, and what was closed by their end.
+    pub(crate) fn is_due_by_now(&self) -> bool {
+        let served = self.server.supervisor.lock().clone();
+        if let Some(served) = served {
+            served.supervisor.settle();
+        }
+        self.schedule().is_due()
+    }
+
     /// Starts an iiod for programs of this machine, unless there is one, and gives what a
     /// client of libiio takes for `-u`: `ip:127.0.0.1:30431`.
     ///

@@ -149,7 +149,7 @@ impl Machine {
     }
 
     /// What is better with it.
-    fn calls(&self) -> [Capability; 6] {
+    fn calls(&self) -> [Capability; 7] {
         [
             wanted(
                 "WAIT_KILLABLE_RECV",
@@ -173,6 +173,14 @@ impl Machine {
                 [
                     "all works, and each call is waited for with a poll before",
                     "Linux 6.11 or newer has it",
+                ],
+            ),
+            wanted(
+                "ends of children",
+                self.tells_endings,
+                [
+                    "a sweep, and no-crash, see the program itself crash, and not what it started",
+                    "Linux 6.15 or newer has it",
                 ],
             ),
             wanted(
@@ -290,9 +298,9 @@ mod tests {
         assert_eq!(lacking("nofile=256"), []);
         assert_eq!(lacking("docker"), [("pidfd_getfd", Has::Less)]);
         assert_eq!(lacking("podman"), [("process_vm_readv", Has::Less)]);
-        assert_eq!(lacking("linux-5.14").len(), 4);
-        assert_eq!(lacking("linux-5.15").len(), 3);
-        assert_eq!(lacking("linux-6.1").len(), 2);
+        assert_eq!(lacking("linux-5.14").len(), 5);
+        assert_eq!(lacking("linux-5.15").len(), 4);
+        assert_eq!(lacking("linux-6.1").len(), 3);
     }
 
     #[test]

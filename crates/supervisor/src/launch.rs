@@ -6,7 +6,7 @@ use std::io;
 use std::process::{self, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus};
 
 use lastfd_host::Host;
-use lastfd_sync::atomic::{AtomicBool, Ordering};
+use lastfd_sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use lastfd_sync::thread::{self, JoinHandle};
 use lastfd_sync::{Arc, Clock, Mutex, OnceLock, WaitQueue, wait_event};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
@@ -23,10 +23,14 @@ use crate::restrict::Restrictions;
 use crate::session::{Expected, Life};
 use crate::sys;
 use crate::sys::guard::Plan;
+use crate::users::Killed;
 use crate::workers::Workers;
 
 /// How long those that were killed may take to be gone.
 const DYING: Duration = Duration::from_secs(10);
+
+/// How long answers that were given may take to be over.
+const SETTLING: Duration = Duration::from_millis(500);
 
 /// The supervisor could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -89,6 +93,7 @@ impl Supervisor {
             reactor: Arc::clone(&reactor),
             commits: Mutex::new(()),
             workers: Workers::default(),
+            answering: AtomicUsize::new(0),
             lets_through: AtomicBool::new(true),
             tell: Box::new(tell),
             checkpoint: OnceLock::new(),
@@ -151,6 +156,18 @@ impl Supervisor {
     /// What the machine allows, less what it is [restricted](Supervisor::restrict) by.
     pub fn machine(&self) -> &Machine {
         &self.machine
+    }
+
+    /// Waits until the events have been told of all that programs were answered by now, and
+    /// of what they closed; if others keep calling, for half a second at most.
+    pub fn settle(&self) {
+        let clock = Clock::real();
+        let deadline = clock.now().after(SETTLING);
+        while self.shared.answering.load(Ordering::SeqCst) != 0 && clock.now() < deadline {
+            // The last effect of an answer comes without a wake.
+            let _ = clock.sleep(Duration::from_millis(1), None);
+        }
+        self.shared.objects.see_all_closes();
     }
 
     /// How many files programs have open, devices and others of ours.
@@ -372,6 +389,12 @@ impl Child {
     /// Whether nobody is left of it and all that it started.
     pub fn is_empty(&self) -> bool {
         self.life.is_empty()
+    }
+
+    /// The processes of it that used a device and that a signal ended, as far as the kernel
+    /// tells of those that it started: Linux 6.15 does, once they have been waited for.
+    pub fn killed(&self) -> Vec<Killed> {
+        self.life.users().killed()
     }
 
     /// Woken when it ends, and when nobody is left of all that it started.

@@ -50,6 +50,7 @@ mod sys;
 mod table;
 mod task;
 mod uevents;
+mod users;
 mod workers;
 
 pub use capability::{Capability, Has};
@@ -61,9 +62,10 @@ pub use notice::{Notice, What};
 pub use page::page;
 pub use restrict::{RestrictionError, Restrictions};
 pub use table::{Doing, Row, TABLE, When};
+pub use users::Killed;
 
 use lastfd_host::Host;
-use lastfd_sync::atomic::AtomicBool;
+use lastfd_sync::atomic::{AtomicBool, AtomicUsize};
 use lastfd_sync::{Arc, Mutex, OnceLock};
 
 use objects::Objects;
@@ -84,6 +86,8 @@ pub(crate) struct Shared {
     /// Held from before a reply is sent until its effect has happened.
     commits: Mutex<()>,
     pub(crate) workers: Workers,
+    /// Trapped calls that are being answered, to their last effect.
+    answering: AtomicUsize,
     /// Calls that are not ours to answer go on to the kernel.
     lets_through: AtomicBool,
     tell: Tell,

@@ -19,6 +19,8 @@ pub struct Machine {
     pub wakes_in_step: bool,
     /// A listener's receive ends when nobody is left (Linux 6.11).
     pub receive_ends: bool,
+    /// The kernel tells how a process ended to who has a pidfd of it (Linux 6.15).
+    pub tells_endings: bool,
     /// A socket can be urgent (`CONFIG_AF_UNIX_OOB`), as epoll needs for events.
     pub urgent: bool,
     /// A program's descriptors can be copied (`pidfd_getfd`).
@@ -125,6 +127,7 @@ impl Machine {
                 && crate::sys::can_listen(libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV),
             wakes_in_step: kernel >= (6, 6),
             receive_ends: kernel >= (6, 11),
+            tells_endings: kernel >= (6, 15) && crate::sys::tells_endings(),
             urgent: crate::bells::can_be_urgent(),
             copies_descriptors: crate::sys::can_copy_descriptors(),
             process_vm: crate::sys::can_read_memory(),
@@ -145,11 +148,12 @@ impl Machine {
     /// A machine that allows everything, to an ordinary user.
     pub fn with_all() -> Machine {
         Machine {
-            kernel: (6, 12),
+            kernel: (6, 18),
             listener: true,
             killable: true,
             wakes_in_step: true,
             receive_ends: true,
+            tells_endings: true,
             urgent: true,
             copies_descriptors: true,
             process_vm: true,
@@ -173,6 +177,7 @@ impl Machine {
         self.killable &= !restrictions.no_wait_killable;
         self.wakes_in_step &= !restrictions.no_sync_wake_up;
         self.receive_ends &= !restrictions.no_receive_end;
+        self.tells_endings &= !restrictions.no_endings;
         self.urgent &= !restrictions.no_urgent;
         self.copies_descriptors &= !restrictions.no_pidfd_getfd;
         self.process_vm &= !restrictions.no_process_vm;

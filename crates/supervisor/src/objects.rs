@@ -230,6 +230,11 @@ impl Objects {
         if self.is_empty() {
             return;
         }
+        self.see_all_closes();
+    }
+
+    /// The same, and has waited for whoever sees to one now.
+    pub(crate) fn see_all_closes(&self) {
         let _closing = self.closing.lock();
         let mut room = [core::mem::MaybeUninit::<u8>::uninit(); 4096];
         let mut reader = inotify::Reader::new(self.watches.as_fd(), &mut room);

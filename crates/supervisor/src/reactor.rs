@@ -258,6 +258,9 @@ impl Reactor {
             Token::Session(number) => {
                 let session = self.sessions.lock().get(&number).cloned();
                 if let Some(session) = session {
+                    // What the program closed is closed once nobody rings for it any more.
+                    shared.objects.see_closes();
+                    self.work_off();
                     session.control_is_readable();
                 }
             }

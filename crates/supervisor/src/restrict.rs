@@ -32,6 +32,9 @@ pub struct Restrictions {
     pub no_sync_wake_up: bool,
     /// A listener's receive does not end with the last caller: Linux before 6.11.
     pub no_receive_end: bool,
+    /// How a process ended is told to its parent alone: Linux before 6.15. It is told by
+    /// `lastfd doctor`, and played nowhere.
+    pub no_endings: bool,
     /// No `CONFIG_AF_UNIX_OOB`.
     pub no_urgent: bool,
     /// The limit for open files, of the programs, too.
@@ -72,12 +75,14 @@ impl Restrictions {
                 self.no_wait_killable = true;
                 self.no_sync_wake_up = true;
                 self.no_receive_end = true;
+                self.no_endings = true;
                 self.no_urgent |= word == "linux-5.14";
             }
             "linux-6.1" => {
                 self.kernel = Some((6, 1));
                 self.no_sync_wake_up = true;
                 self.no_receive_end = true;
+                self.no_endings = true;
             }
             _ => return false,
         }

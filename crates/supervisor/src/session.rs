@@ -17,6 +17,7 @@ use crate::notice::{Notice, What};
 use crate::sys::guard::{ENDED, Message, STARTED};
 use crate::sys::{self, Listener};
 use crate::task::{self, Answer, Task};
+use crate::users::Users;
 use crate::{Shared, calls};
 
 /// pidfds kept for threads at most; a program has rarely more that wait in poll.
@@ -60,6 +61,7 @@ pub(crate) struct Life {
     /// It was killed, and some may be left.
     orphaned: AtomicBool,
     changed: WaitQueue,
+    users: Users,
 }
 
 impl Life {
@@ -96,6 +98,11 @@ impl Life {
 
     pub(crate) fn changed(&self) -> &WaitQueue {
         &self.changed
+    }
+
+    /// Who of it used a device.
+    pub(crate) fn users(&self) -> &Users {
+        &self.users
     }
 
     pub(crate) fn ended(&self, status: i32) {
@@ -303,6 +310,12 @@ impl Session {
             self.kill(&task);
             return;
         }
+        self.shared.answering.fetch_add(1, Ordering::SeqCst);
+        self.answer_alive(task);
+        self.shared.answering.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    fn answer_alive(&self, task: Task) {
         self.shared.settle();
         self.shared.checkpoint();
         let system = self.shared.host.system();

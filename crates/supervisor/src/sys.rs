@@ -218,6 +218,47 @@ pub(crate) fn thread_pidfd(tid: u32, tgid: impl FnOnce() -> Option<u32>) -> Resu
     })
 }
 
+/// `struct pidfd_info` as it first was.
+#[repr(C)]
+#[derive(Default)]
+struct PidfdInfo {
+    mask: u64,
+    cgroup: u64,
+    /// pid, tgid, ppid, and eight numbers of users and groups.
+    ids: [u32; 11],
+    exit_code: i32,
+}
+
+/// `PIDFD_INFO_EXIT`
+const EXIT: u64 = 1 << 3;
+
+fn pidfd_info(pidfd: &OwnedFd) -> Result<PidfdInfo> {
+    // PIDFD_GET_INFO: _IOWR(0xff, 11, struct pidfd_info)
+    const GET_INFO: libc::c_ulong =
+        3 << 30 | (size_of::<PidfdInfo>() as u64) << 16 | 0xff << 8 | 11;
+    let mut info = PidfdInfo {
+        mask: EXIT,
+        ..PidfdInfo::default()
+    };
+    // SAFETY: as much room as the number says.
+    check(unsafe { libc::ioctl(pidfd.as_raw_fd(), GET_INFO, &raw mut info) })?;
+    Ok(info)
+}
+
+/// How a process ended, as `wait` has it, once somebody has waited for it: the kernel keeps
+/// it for who has a pidfd (Linux 6.15). None before, and of older kernels.
+pub(crate) fn wait_status(pidfd: &OwnedFd) -> Option<i32> {
+    let info = pidfd_info(pidfd).ok()?;
+    (info.mask & EXIT != 0).then_some(info.exit_code)
+}
+
+/// Whether [`wait_status`] says anything on this kernel, which is then 6.15 or newer.
+pub(crate) fn tells_endings() -> bool {
+    let own = rustix::process::getpid();
+    let own = rustix::process::pidfd_open(own, rustix::process::PidfdFlags::empty());
+    own.is_ok_and(|own| pidfd_info(&own).is_ok())
+}
+
 /// Sends one byte out of band, which makes the other end urgent.
 pub(crate) fn send_urgent(socket: BorrowedFd<'_>) -> Result<()> {
     let byte = 0u8;

@@ -6,7 +6,7 @@ use core::time::Duration;
 
 use lastfd_report::Ending;
 
-use super::outcome::{Asleep, Clinging, Outcome};
+use super::outcome::{Asleep, Clinging, Outcome, Pace};
 use crate::when::duration;
 
 /// Calls a second that are too many, unless told.
@@ -27,9 +27,11 @@ pub struct Expectations {
     /// It, and all that it started, closes and unmaps what it has of the device within
     /// this time.
     pub closes: Option<Duration>,
-    /// It makes no more calls than this a second on what it has of the device.
+    /// It makes no more calls than this a second on what it has of the device, and does
+    /// not keep a processor busy while it has it.
     pub no_spin: Option<u64>,
-    /// No signal ends it.
+    /// No signal ends it, nor a process that it started and that uses a device, as far as
+    /// that is known: see [`Program::killed`](crate::Program::killed).
     pub no_crash: bool,
 }
 
@@ -104,10 +106,10 @@ pub enum Broken {
     Open(Clinging),
     /// It made too many calls on a dead descriptor.
     Spun {
-        /// Calls a second.
-        rate: u64,
+        /// How fast.
+        pace: Pace,
         /// On what.
-        on: Clinging,
+        on: Box<Clinging>,
     },
     /// A signal ended it.
     Crashed {
@@ -130,7 +132,11 @@ impl fmt::Display for Broken {
         match self {
             Broken::Alive(asleep) => write!(f, "not ended: {asleep}"),
             Broken::Open(clinging) => write!(f, "not closed: {clinging}"),
-            Broken::Spun { rate, on } => write!(f, "spins at {rate} calls a second: {on}"),
+            Broken::Spun {
+                pace: pace @ Pace::Calls(_),
+                on,
+            } => write!(f, "spins at {pace}: {on}"),
+            Broken::Spun { pace, on } => write!(f, "spins, {pace}: {on}"),
             Broken::Crashed { program, outcome } => write!(f, "{program} {outcome}"),
             Broken::NeverGone {
                 program,

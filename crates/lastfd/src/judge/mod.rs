@@ -4,6 +4,8 @@
 //! `/proc`; a program cannot tell that it is judged.
 
 #[cfg(feature = "iiod")]
+mod busy;
+#[cfg(feature = "iiod")]
 mod expect;
 #[cfg(feature = "iiod")]
 mod outcome;
@@ -16,7 +18,7 @@ mod witness;
 #[cfg(feature = "iiod")]
 pub use expect::{Broken, ExpectError, Expectations};
 #[cfg(feature = "iiod")]
-pub use outcome::{Asleep, Clinging, Outcome};
+pub use outcome::{Asleep, Clinging, Crasher, Outcome, Pace};
 #[cfg(feature = "iiod")]
 pub use verdict::Patience;
 #[cfg(feature = "iiod")]

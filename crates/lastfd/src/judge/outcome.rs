@@ -5,6 +5,7 @@ use core::time::Duration;
 
 use lastfd_host::Grip;
 use lastfd_report::Ending;
+use lastfd_supervisor::Killed;
 use lastfd_sync::Arc;
 
 /// What became of a program whose device went.
@@ -19,19 +20,19 @@ pub enum Outcome {
     },
     /// It let go of the device, and went on with something else.
     LetGo,
-    /// A signal ended it, or one of those that it waits for as shells do.
+    /// A signal ended it, or one of those that it started.
     Crashed {
         /// The signal's number.
         signal: i32,
-        /// It was a shell's status that said so.
-        told_by_status: bool,
+        /// Who, if it was not the program itself.
+        who: Crasher,
     },
     /// It is alive, and makes no progress.
     Hung(Asleep),
     /// It goes on calling a dead descriptor, over and over.
     Spun {
-        /// Calls a second.
-        rate: u64,
+        /// How fast.
+        pace: Pace,
         /// What is called last.
         on: Clinging,
     },
@@ -44,6 +45,39 @@ pub enum Outcome {
         /// How long it was waited for.
         within: Duration,
     },
+}
+
+/// Who crashed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Crasher {
+    /// The program.
+    Itself,
+    /// One that it waited for, as its status says in the way of shells.
+    ByStatus,
+    /// A process that it started, with its number and the name of what it ran, and that
+    /// used a device.
+    Child(u32, String),
+}
+
+/// How a program that spins was seen to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// So many calls a second on the dead descriptor.
+    Calls(u64),
+    /// A thread of it does not rest, and makes few calls that are seen: `epoll_wait` is the
+    /// kernel's own.
+    Restless,
+}
+
+impl fmt::Display for Pace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Pace::Calls(rate) => write!(f, "{rate} calls a second"),
+            Pace::Restless => {
+                f.write_str("a thread does not rest, in epoll_wait or calls on other files")
+            }
+        }
+    }
 }
 
 /// A process that sleeps.
@@ -116,13 +150,13 @@ impl Outcome {
         match *ending {
             Ending::Killed(signal) => Outcome::Crashed {
                 signal,
-                told_by_status: false,
+                who: Crasher::Itself,
             },
             // A shell's own status for a program that a signal ended.
             Ending::Exited(status) if CRASHES.contains(&(i32::from(status) - 128)) => {
                 Outcome::Crashed {
                     signal: i32::from(status) - 128,
-                    told_by_status: true,
+                    who: Crasher::ByStatus,
                 }
             }
             Ending::Exited(status) => Outcome::Ended {
@@ -134,6 +168,21 @@ impl Outcome {
                 left_others,
             },
         }
+    }
+}
+
+impl Outcome {
+    /// Of a program of which this was killed, if by a crash.
+    pub(super) fn of_child(killed: Killed) -> Option<Outcome> {
+        let Killed {
+            pid,
+            command,
+            signal,
+        } = killed;
+        CRASHES.contains(&signal).then_some(Outcome::Crashed {
+            signal,
+            who: Crasher::Child(pid, command),
+        })
     }
 }
 
@@ -185,18 +234,19 @@ impl fmt::Display for Outcome {
                 Ok(())
             }
             Outcome::LetGo => f.write_str("let go (runs on without the device)"),
-            Outcome::Crashed {
-                signal,
-                told_by_status,
-            } => {
+            Outcome::Crashed { signal, who } => {
                 write!(f, "crashed ({}", signal_name(*signal))?;
-                if *told_by_status {
-                    write!(f, ", by its status {}", signal + 128)?;
+                match who {
+                    Crasher::Itself => {}
+                    Crasher::ByStatus => write!(f, ", by its status {}", signal + 128)?,
+                    Crasher::Child(pid, command) => {
+                        write!(f, " of {command} ({pid}), which it started")?;
+                    }
                 }
                 f.write_str(")")
             }
             Outcome::Hung(asleep) => write!(f, "hung ({asleep})"),
-            Outcome::Spun { rate, on } => write!(f, "spun ({rate} calls a second; {on})"),
+            Outcome::Spun { pace, on } => write!(f, "spun ({pace}; {on})"),
             Outcome::Kept(clinging) => write!(f, "kept ({clinging})"),
             Outcome::NotReached {
                 ending: Some(ending),

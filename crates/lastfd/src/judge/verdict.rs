@@ -1,12 +1,14 @@
 //! Watching a program until it is clear what becomes of it.
 
 use core::time::Duration;
+use std::collections::BTreeSet;
 
 use lastfd_host::Held;
-use lastfd_supervisor::Sleeper;
+use lastfd_supervisor::{Killed, Sleeper};
 use lastfd_sync::{Cancel, Ktime, WaitQueue, wait_event};
 
-use super::outcome::{Asleep, Clinging, Outcome};
+use super::busy::Busy;
+use super::outcome::{Asleep, Clinging, Outcome, Pace};
 use crate::bench::Bench;
 use crate::program::Program;
 
@@ -75,10 +77,12 @@ impl Program<'_> {
         // Until the device goes.
         let gone = self.wait_until(began.after(patience.limit), cancel, || {
             let ended = self.ending().filter(|_| self.is_deserted());
+            // Its last step may be what the device had to wait for, such as to close it by
+            // its end.
+            let is_due = ended.is_some() && bench.is_due_by_now();
             match self.gone_since() {
                 Some(gone) => Some(Ok(gone)),
-                // Its last step was what the device had to wait for.
-                None if bench.schedule().is_due() => None,
+                None if is_due => None,
                 None => ended.map(Err),
             }
         });
@@ -98,31 +102,42 @@ impl Program<'_> {
             }
         };
         // Until it ended, with all that it started, or its time is over.
-        let calls = bench.witness().late_calls();
+        let before = self.killed();
+        let mut window = Window::from_now(bench, gone);
         let mut until = gone.after(patience.timeout);
-        let mut spun_from = (calls, clock.now());
         loop {
             let ended = self.wait_until(until, cancel, || {
                 let ending = self.ending()?;
                 let crashed = matches!(Outcome::of(&ending, false), Outcome::Crashed { .. });
                 (crashed || self.is_deserted()).then_some(ending)
             });
-            if let Some(ending) = ended {
-                return Outcome::of(&ending, false);
+            let itself = ended.map(|ending| Outcome::of(&ending, false));
+            if let Some(crash @ Outcome::Crashed { .. }) = itself {
+                return crash;
+            }
+            if let Some(outcome) = self.crash_of_child(&before).or(itself) {
+                return outcome;
             }
             if cancel.is_cancelled() {
                 return Outcome::LetGo;
             }
             let now = clock.now();
-            let calls = bench.witness().late_calls();
-            let window = since(spun_from.1, now).as_secs_f64().max(0.001);
-            let rate = (calls - spun_from.0) as f64 / window;
-            match self.alive(gone, now, rate as u64, patience) {
+            match self.alive(gone, now, &window, patience) {
                 Alive::Is(outcome) => return outcome,
                 Alive::Until(later) => until = later,
             }
-            spun_from = (calls, now);
+            window = Window {
+                looks: window.looks + 1,
+                ..Window::from_now(bench, gone)
+            };
         }
+    }
+
+    /// A process of it that crashed, other than those that were killed before.
+    pub(super) fn crash_of_child(&self, before: &[Killed]) -> Option<Outcome> {
+        let since = self.killed().into_iter();
+        let mut since = since.filter(|k| Some(k.pid) != self.pid() && !before.contains(k));
+        since.find_map(Outcome::of_child)
     }
 
     /// Waits on the program and its files.
@@ -140,15 +155,12 @@ impl Program<'_> {
     }
 
     /// Its time is over, and it or what it started is alive.
-    fn alive(&self, gone: Ktime, now: Ktime, rate: u64, patience: &Patience) -> Alive {
+    fn alive(&self, gone: Ktime, now: Ktime, window: &Window, patience: &Patience) -> Alive {
         let bench = self.bench();
         let latest = gone.after(patience.timeout + BOUNDED);
         let held = clinging(bench, gone, now);
-        if rate > patience.spin
-            && let Some(on) = held.iter().min_by_key(|c| c.last.as_ref().map(|l| l.1))
-        {
-            let on = on.clone();
-            return Alive::Is(Outcome::Spun { rate, on });
+        if let Some((pace, on)) = window.spins(bench, &held, now, patience.spin) {
+            return Alive::Is(Outcome::Spun { pace, on });
         }
         let dead = bench.witness().dead_files();
         let asleep = self.sleepers();
@@ -182,6 +194,9 @@ impl Program<'_> {
             && now < grace
         {
             return Alive::Until(grace);
+        }
+        if window.is_unsure(&held, now) {
+            return Alive::Until(now.after(patience.timeout / 2));
         }
         if let Some(clinging) = held.into_iter().next() {
             return Alive::Is(Outcome::Kept(clinging));
@@ -224,6 +239,72 @@ impl Program<'_> {
             }
         }
     }
+}
+
+/// A time in which calls are counted.
+#[derive(Debug)]
+pub(super) struct Window {
+    calls: u64,
+    busy: Busy,
+    /// How many windows were before this one.
+    looks: u8,
+}
+
+/// One whose answer was late, as the machine is busy, runs at the end of a window and did
+/// not at its beginning: it is looked at again, so often.
+const LOOKS: u8 = 4;
+
+/// Shorter ones say nothing.
+const SHORTEST: Duration = Duration::from_millis(200);
+
+impl Window {
+    pub(super) fn from_now(bench: &Bench, gone: Ktime) -> Window {
+        let now = bench.system().clock().now();
+        Window {
+            calls: bench.witness().late_calls(),
+            busy: Busy::of(processes(&clinging(bench, gone, now)), now),
+            looks: 0,
+        }
+    }
+
+    /// How long it is by now.
+    pub(super) fn length(&self, now: Ktime) -> Duration {
+        self.busy.ago(now)
+    }
+
+    /// How fast one who still has a device spins on it, if one does.
+    pub(super) fn spins(
+        &self,
+        bench: &Bench,
+        held: &[Clinging],
+        now: Ktime,
+        most: u64,
+    ) -> Option<(Pace, Clinging)> {
+        let took = self.length(now).as_secs_f64().max(0.001);
+        let calls = bench.witness().late_calls() - self.calls;
+        let rate = (calls as f64 / took) as u64;
+        let last = held.iter().min_by_key(|c| c.last.as_ref().map(|l| l.1));
+        if rate > most {
+            return Some((Pace::Calls(rate), last?.clone()));
+        }
+        if self.length(now) < SHORTEST {
+            return None;
+        }
+        let busy = Busy::of(processes(held), now);
+        let process = busy.restless_since(&self.busy)?;
+        let on = held.iter().find(|clinging| clinging.process == process)?;
+        Some((Pace::Restless, on.clone()))
+    }
+
+    /// Whether one who still has a device has to be looked at once more.
+    fn is_unsure(&self, held: &[Clinging], now: Ktime) -> bool {
+        self.looks < LOOKS && Busy::of(processes(held), now).runs()
+    }
+}
+
+/// Who holds any of these.
+fn processes(held: &[Clinging]) -> BTreeSet<u32> {
+    held.iter().map(|clinging| clinging.process).collect()
 }
 
 fn asleep_in(sleeper: &Sleeper, held: &[Clinging], gone: Ktime, now: Ktime) -> Asleep {

@@ -7,7 +7,7 @@ use lastfd_sync::{Ktime, WaitQueue, wait_event};
 
 use super::expect::{Broken, Expectations};
 use super::outcome::Outcome;
-use super::verdict::{clinging, since};
+use super::verdict::{Window, clinging};
 use crate::program::Program;
 
 /// How a program met what was expected of it.
@@ -31,8 +31,8 @@ pub(crate) struct Watch {
     expected: Expectations,
     /// When no more is to be waited for; never, unless it ends.
     until: Option<Ktime>,
-    /// Since when calls are counted, and how many there were by then.
-    window: Option<(Ktime, u64)>,
+    /// The time in which calls are counted.
+    window: Option<Window>,
 }
 
 /// What a look at it says.
@@ -124,9 +124,12 @@ impl Watch {
             return Looked::Over(Err(broken));
         }
         // A removal that its last step caused may still be under way.
-        let over = program.ending().filter(|_| is_over(program));
+        let over = program
+            .ending()
+            .filter(|_| program.is_deserted() && !bench.is_due_by_now());
         if let Some(ending) = over {
-            return Looked::Over(match (gone, self.crash(program, &ending)) {
+            let gone = program.gone_since();
+            return Looked::Over(match (gone, self.crash(program, Some(&ending))) {
                 (_, Some(crash)) => Err(crash),
                 (Some(_), None) => Ok(Met::Ended(ending)),
                 (None, None) => Err(never_gone(program, Some(ending))),
@@ -153,10 +156,14 @@ impl Watch {
         Looked::Until(ahead.chain(tick).min())
     }
 
-    fn crash(&self, program: &Program<'_>, ending: &Ending) -> Option<Broken> {
-        let outcome = Outcome::of(ending, false);
-        let crashed = matches!(outcome, Outcome::Crashed { .. });
-        (self.expected.no_crash && crashed).then(|| Broken::Crashed {
+    fn crash(&self, program: &Program<'_>, ending: Option<&Ending>) -> Option<Broken> {
+        if !self.expected.no_crash {
+            return None;
+        }
+        let itself = ending.map(|ending| Outcome::of(ending, false));
+        let itself = itself.filter(|outcome| matches!(outcome, Outcome::Crashed { .. }));
+        let outcome = itself.or_else(|| program.crash_of_child(&[]))?;
+        Some(Broken::Crashed {
             program: program.name().to_owned(),
             outcome: Box::new(outcome),
         })
@@ -167,7 +174,7 @@ impl Watch {
         let bench = program.bench();
         let late = |time: Option<Duration>| time.is_some_and(|time| gone.after(time) <= now);
         let ending = program.ending();
-        if let Some(crash) = ending.as_ref().and_then(|e| self.crash(program, e)) {
+        if let Some(crash) = self.crash(program, ending.as_ref()) {
             return Err(crash);
         }
         if late(self.expected.closes)
@@ -181,21 +188,21 @@ impl Watch {
         let Some(most) = self.expected.no_spin else {
             return Ok(());
         };
-        let calls = bench.witness().late_calls();
-        let (from, had) = *self.window.get_or_insert((now, calls));
-        let took = since(from, now);
-        if took < WINDOW {
+        let counted = self
+            .window
+            .get_or_insert_with(|| Window::from_now(bench, gone));
+        if counted.length(now) < WINDOW {
             return Ok(());
         }
-        let rate = ((calls - had) as f64 / took.as_secs_f64()) as u64;
-        self.window = Some((now, calls));
         let held = clinging(bench, gone, now);
-        match held
-            .into_iter()
-            .min_by_key(|c| c.last.as_ref().map(|l| l.1))
-        {
-            Some(on) if rate > most => Err(Broken::Spun { rate, on }),
-            _ => Ok(()),
+        let spins = counted.spins(bench, &held, now, most);
+        self.window = None;
+        match spins {
+            Some((pace, on)) => Err(Broken::Spun {
+                pace,
+                on: Box::new(on),
+            }),
+            None => Ok(()),
         }
     }
 }

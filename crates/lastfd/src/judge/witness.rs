@@ -20,6 +20,10 @@ struct Seen {
     removals: Vec<Removal>,
     /// The devices that went.
     gone: BTreeSet<u64>,
+    /// Calls that sleep, by their file.
+    asleep: Vec<(u64, Arc<str>)>,
+    /// Those that slept on a file of a device when it began to go.
+    caught: Vec<Arc<str>>,
     /// Calls that ended on files of devices that went.
     late_calls: u64,
     /// When the last of them ended, or such a file was closed.
@@ -76,6 +80,12 @@ impl Witness {
         self.seen.lock().last_late
     }
 
+    /// The calls that slept on a file of a device when it began to go.
+    #[cfg(all(feature = "iiod", feature = "devices"))]
+    pub(crate) fn caught(&self) -> Vec<Arc<str>> {
+        self.seen.lock().caught.clone()
+    }
+
     /// The files that are open of devices that went.
     #[cfg(feature = "iiod")]
     pub(crate) fn dead_files(&self) -> BTreeMap<u64, Asked> {
@@ -120,6 +130,17 @@ impl Seen {
                 }
                 late
             }
+            EventKind::Blocked { file, op } => {
+                self.asleep.push((file.id, Arc::clone(op)));
+                false
+            }
+            EventKind::Woken { file, op } => {
+                let is_it = |(id, slept): &(u64, Arc<str>)| *id == file.id && slept == op;
+                if let Some(at) = self.asleep.iter().position(is_it) {
+                    self.asleep.swap_remove(at);
+                }
+                false
+            }
             EventKind::OperationBegin { file, op } => {
                 if let Some(asked) = self.files.get_mut(&file.id) {
                     asked.last = Some((Arc::clone(op), event.time));
@@ -137,6 +158,12 @@ impl Seen {
             EventKind::Framework(_) => match RunEvent::of(event) {
                 Some(RunEvent::RemovalBegin { device, family, .. }) => {
                     self.gone.extend(family.iter().map(|device| device.id));
+                    let dying = |file: &u64| {
+                        let asked = self.files.get(file);
+                        asked.is_some_and(|asked| self.is_gone(asked))
+                    };
+                    let asleep = self.asleep.iter().filter(|(file, _)| dying(file));
+                    self.caught = asleep.map(|(_, op)| Arc::clone(op)).collect();
                     self.removals.push(Removal {
                         device: device.id,
                         ended: None,

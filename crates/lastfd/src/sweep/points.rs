@@ -66,13 +66,15 @@ impl fmt::Display for Point {
     }
 }
 
-/// Which repeats of an operation are tried, past the third.
+/// Which repeats of an operation are tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Repeats {
     /// All.
     Every,
-    /// So many, chosen by the seed.
+    /// The first three, and so many of the rest, chosen by the seed.
     Sample(u32),
+    /// None: the first of each alone.
+    Once,
 }
 
 /// The points of a roll, in the order its operations were first seen.
@@ -102,6 +104,7 @@ fn chosen(seen: u32, repeats: Repeats, random: &mut Random) -> BTreeSet<u32> {
     let first = seen.min(REPEATS);
     let mut counts: BTreeSet<u32> = (1..=first).collect();
     match repeats {
+        Repeats::Once => counts.retain(|count| *count == 1),
         Repeats::Every => counts.extend(1..=seen),
         Repeats::Sample(wanted) => {
             let past = seen - first;
@@ -176,6 +179,13 @@ mod tests {
         assert!(none.iter().all(|point| two.contains(point)));
         assert_eq!(two, said(Repeats::Sample(2), 7));
         assert_ne!(two, said(Repeats::Sample(2), 8));
+    }
+
+    #[test]
+    fn once_is_the_first_of_each() {
+        let once = said(Repeats::Once, 1);
+        assert_eq!(once.len(), 6);
+        assert!(once.iter().all(|point| point.ends_with(":1")), "{once:?}");
     }
 
     #[test]

@@ -6,17 +6,20 @@ use std::fmt::Write as _;
 
 use lastfd::Outcome;
 use lastfd::Patience;
-use lastfd::sweep::{Side, Sweep, Swept};
+use lastfd::sweep::{Repeats, Side, Sweep, Swept};
 
 use crate::compile;
 
-fn swept(device: &str, command: &[&str]) -> Option<Swept> {
+/// A long one is swept at the first of each operation, unless `cargo xtask soak` asks
+/// for more.
+fn swept(device: &str, command: &[&str], repeats: Repeats) -> Option<Swept> {
     let (program, arguments) = command.split_first().unwrap();
     if !compile::has(program) {
         return None;
     }
     let sweep = Sweep::new(*program, arguments.iter().copied())
         .device(device.parse().unwrap())
+        .repeats(repeats)
         .jobs(8)
         .patience(Patience {
             timeout: Duration::from_secs(2),
@@ -68,9 +71,12 @@ fn story(swept: &Swept) -> String {
 /// The snapshot of a client's sweep, if the client is there.
 macro_rules! swept {
     ($name:ident, $device:literal, $command:expr) => {
+        swept!($name, $device, $command, Repeats::Sample(1));
+    };
+    ($name:ident, $device:literal, $command:expr, $repeats:expr) => {
         #[test]
         fn $name() {
-            if let Some(swept) = swept($device, &$command) {
+            if let Some(swept) = swept($device, &$command, $repeats) {
                 insta::assert_snapshot!(stringify!($name), story(&swept));
             }
         }
@@ -97,9 +103,37 @@ swept!(
     "iio-adc:rate=1000",
     ["iio_readdev", "-u", "local:", "-b", "16", "lastfd-adc"]
 );
-swept!(cec_ctl_monitors, "cec", ["cec-ctl", "--monitor"]);
+swept!(
+    cec_ctl_monitors,
+    "cec:rights=net-admin",
+    ["cec-ctl", "--monitor"]
+);
 swept!(
     cec_ctl_waits_for_messages,
     "cec",
-    ["cec-ctl", "--wait-for-msgs"]
+    ["cec-ctl", "--tv", "--wait-for-msgs"]
 );
+swept!(
+    ffmpeg_takes_frames,
+    "camera:size=64x48,fps=100",
+    FFMPEG,
+    Repeats::Once
+);
+swept!(
+    gstreamer_takes_frames,
+    "camera:size=64x48,fps=100",
+    ["gst-launch-1.0", "v4l2src", "!", "fakesink"],
+    Repeats::Once
+);
+
+const FFMPEG: [&str; 9] = [
+    "ffmpeg",
+    "-nostdin",
+    "-f",
+    "v4l2",
+    "-i",
+    "/dev/video0",
+    "-f",
+    "null",
+    "-",
+];

@@ -104,6 +104,21 @@ fn one_that_goes_to_the_background_is_watched_there_and_ended() {
     are_gone(&pids);
 }
 
+/// Its own status says nothing of what it started.
+#[test]
+fn one_of_which_a_child_crashes_is_told_with_the_child() {
+    use lastfd::supervisor::Machine;
+    let crash = "head -c 1 /dev/iio:device0 >&2; [ -e /dev/iio:device0 ] || kill -SEGV $$";
+    let script = format!("sh -c 'exec 9< /dev/iio:device0; {crash}'; exit 0");
+    let swept = sweep(&script).run().unwrap();
+    let said = swept.to_string();
+    let crashed = said.contains("crashed (SIGSEGV of sh (");
+    assert_eq!(crashed, Machine::look().tells_endings, "{said}");
+    if crashed {
+        assert!(said.contains("), which it started)"), "{said}");
+    }
+}
+
 #[test]
 fn one_that_ignores_sigterm_is_ended_all_the_same() {
     let folder = tempfile::tempdir().unwrap();

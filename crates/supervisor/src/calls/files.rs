@@ -38,7 +38,8 @@ fn device_call(task: &Task, object: &Arc<Object>, call: Call) -> Answer {
         entries: Vec::new(),
         timer: None,
     };
-    let shared = &task.session.shared;
+    let (shared, tid) = (&task.session.shared, task.tid());
+    task.session.life.users().note(tid, || task.tgid());
     // It has been told as begun, and as asleep.
     shared.checkpoint();
     Blocked::start(task.clone(), Box::new(work));

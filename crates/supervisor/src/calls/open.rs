@@ -152,6 +152,7 @@ fn again(task: &Task, object: &Object, flags: OpenFlags) -> Answer {
 }
 
 fn give_device(task: &Task, file: OpenFile, flags: OpenFlags) -> Answer {
+    task.session.life.users().note(task.tid(), || task.tgid());
     let added = task.add_device(file, flags);
     give_added(task, added, flags)
 }

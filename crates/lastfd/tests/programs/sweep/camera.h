@@ -31,7 +31,7 @@ static int set_up(int fd)
 	return ioctl(fd, VIDIOC_STREAMON, &wanted.type);
 }
 
-static int frame(int fd)
+static inline int frame(int fd)
 {
 	if (ioctl(fd, VIDIOC_QBUF, &buffer) < 0)
 		return -1;
