@@ -1,20 +1,17 @@
 //! The directory of one run: private, locked while the run lives, swept by the next.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
-
-/// The name in a run's directory that is locked while the run lives.
-const LOCK: &str = "lock";
 
 /// A run's directory. Dropping it removes it.
 #[derive(Debug)]
 pub(crate) struct RunDirectory {
     path: PathBuf,
-    /// Locked; the kernel lets go of it however the process ends.
+    /// The directory itself, locked; the kernel lets go of it however the process ends.
     _lock: File,
 }
 
@@ -31,16 +28,10 @@ impl RunDirectory {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
                 Err(error) => return Err(error),
             }
-            // Locked before it has its name: whoever sees it sees it locked.
-            let unnamed = path.join("lock.new");
-            let lock = OpenOptions::new()
-                .create_new(true)
-                .write(true)
-                .mode(0o600)
-                .open(&unnamed)?;
-            flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
-            std::fs::rename(unnamed, path.join(LOCK))?;
-            return Ok(RunDirectory { path, _lock: lock });
+            // Another run may take it for one that is over until it is locked.
+            if let Some(lock) = lock(&path)? {
+                return Ok(RunDirectory { path, _lock: lock });
+            }
         }
         Err(io::Error::other("no name is left for a run's directory"))
     }
@@ -93,7 +84,7 @@ fn private_directory(path: &Path) -> io::Result<()> {
 pub(crate) fn alive(base: &Path) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for directory in directories(base)? {
-        if is_alive(&directory)? {
+        if lock(&directory)?.is_none() && directory.is_dir() {
             found.push(directory);
         }
     }
@@ -104,7 +95,7 @@ pub(crate) fn alive(base: &Path) -> io::Result<Vec<PathBuf>> {
 /// Removes what runs that were killed left behind.
 fn sweep(base: &Path) -> io::Result<()> {
     for directory in directories(base)? {
-        if !is_alive(&directory)? {
+        if let Some(_lock) = lock(&directory)? {
             match std::fs::remove_dir_all(&directory) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
@@ -129,32 +120,33 @@ fn directories(base: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Whether somebody has the lock. Without a lock it is being made, or was, by the
-/// process in its name; one that is gone meanwhile is not alive.
-fn is_alive(directory: &Path) -> io::Result<bool> {
-    let lock = match OpenOptions::new().write(true).open(directory.join(LOCK)) {
-        Ok(lock) => lock,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Ok(maker_lives(directory));
-        }
-        Err(error) => return Err(error),
+/// The lock on a directory; none if somebody has it, or the directory is gone. Only who
+/// has it may remove the directory, so what is at this path is what is locked.
+fn lock(directory: &Path) -> io::Result<Option<File>> {
+    let opened = match File::open(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        opened => opened?,
     };
-    match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(false),
-        Err(rustix::io::Errno::WOULDBLOCK) => Ok(true),
-        Err(errno) => Err(errno.into()),
+    match flock(&opened, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => {}
+        Err(rustix::io::Errno::WOULDBLOCK) => return Ok(None),
+        Err(errno) => return Err(errno.into()),
     }
-}
-
-/// Whether the process that a directory is named for is there.
-fn maker_lives(directory: &Path) -> bool {
-    let name = directory.file_name().and_then(|name| name.to_str());
-    let pid = name.and_then(|name| name.split('.').next());
-    pid.is_some_and(|pid| Path::new("/proc").join(pid).exists())
+    // It may have been removed between the two calls, and another made in its place.
+    let there = match std::fs::symlink_metadata(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        there => there?,
+    };
+    let locked = opened.metadata()?;
+    let same = (there.dev(), there.ino()) == (locked.dev(), locked.ino());
+    Ok(same.then_some(opened))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]
@@ -167,5 +159,30 @@ mod tests {
             error.ends_with("or set XDG_RUNTIME_DIR to one that is"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn runs_that_begin_at_once_have_a_directory_each_and_leave_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let base = folder.path().join("lastfd");
+        // What a run of the same number that was killed left behind.
+        let left = base.join(format!("{}.0", std::process::id()));
+        std::fs::create_dir_all(left.join("dev")).unwrap();
+        std::fs::set_permissions(&base, Permissions::from_mode(0o700)).unwrap();
+        let threads = (0..8).map(|_| {
+            let base = base.clone();
+            lastfd_sync::thread::spawn("run", move || {
+                for _ in 0..200 {
+                    let run = RunDirectory::new(&base).unwrap();
+                    std::fs::write(run.path().join("control"), "").unwrap();
+                    assert!(alive(&base).unwrap().contains(&run.path().to_owned()));
+                    std::fs::remove_file(run.path().join("control")).unwrap();
+                }
+            })
+        });
+        for thread in threads.collect::<Vec<_>>() {
+            thread.unwrap().join().unwrap();
+        }
+        assert_eq!(directories(&base).unwrap(), Vec::<PathBuf>::new());
     }
 }

@@ -113,10 +113,9 @@ proptest! {
 fn a_run_that_was_killed_is_swept_away_by_the_next() {
     let base = tempfile::tempdir().unwrap();
     let runs = base.path().join("runs");
-    // As one leaves it that was killed: a lock that nobody holds.
+    // As one leaves it that was killed: nobody has the lock on it.
     let left = runs.join("1.0");
     std::fs::create_dir_all(left.join("tree/dev")).unwrap();
-    std::fs::write(left.join("lock"), "").unwrap();
     std::fs::write(left.join("tree/dev/video0"), "").unwrap();
     use std::os::unix::fs::PermissionsExt;
     std::fs::set_permissions(&runs, std::fs::Permissions::from_mode(0o700)).unwrap();
