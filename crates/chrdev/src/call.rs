@@ -9,7 +9,7 @@ use lastfd_model::{Errno, EventKind, Holding, LedgerEntry, LedgerLine, Place, Re
 use lastfd_sync::Arc;
 
 use crate::attempt::{Try, Wait};
-use crate::file::fmode;
+use crate::begin::Direction;
 use crate::fops::{Context, Install, Ioctl, Read, Write};
 use crate::handle::OpenFile;
 use crate::memory::{Caller, UserSlice};
@@ -20,7 +20,7 @@ const MAX_RW_COUNT: u64 = 0x7fff_f000;
 
 /// What is asked.
 #[derive(Clone, Copy, Debug)]
-enum Op {
+pub(crate) enum Op {
     Read {
         addr: u64,
         count: u64,
@@ -103,7 +103,7 @@ pub enum Attempt<'a> {
 
 impl Call {
     #[track_caller]
-    fn begin(file: &OpenFile, op: Op, pos: Option<u64>) -> Call {
+    pub(crate) fn begin(file: &OpenFile, op: Op, pos: Option<u64>) -> Call {
         let inner = file.file();
         let mut context = Context::new(inner.system.clock().now(), pos);
         context.nonblock = inner.nonblock();
@@ -250,10 +250,10 @@ impl Call {
         }
         match self.op {
             Op::Read { addr, count, at } => {
-                self.check_transfer(caller, addr, count, at, fmode::READ, fmode::PREAD)
+                self.check_transfer(caller, addr, count, at, Direction::Read)
             }
             Op::Write { addr, count, at } => {
-                self.check_transfer(caller, addr, count, at, fmode::WRITE, fmode::PWRITE)
+                self.check_transfer(caller, addr, count, at, Direction::Write)
             }
             Op::Ioctl { cmd, arg } => vfs_ioctl::do_vfs_ioctl(self.file.file(), cmd, arg, caller)
                 .map(|result| result.map(i64::from)),
@@ -268,29 +268,11 @@ impl Call {
         addr: u64,
         count: u64,
         at: Option<i64>,
-        access: u32,
-        positioned: u32,
+        direction: Direction,
     ) -> Option<Result<i64>> {
-        let file = self.file.file();
         let errno = 'refused: {
-            if let Some(at) = at {
-                if at < 0 {
-                    break 'refused Errno::EINVAL;
-                }
-                if !file.has_mode(positioned) {
-                    break 'refused Errno::ESPIPE;
-                }
-            }
-            if !file.has_mode(access) {
-                break 'refused Errno::EBADF;
-            }
-            let ops = file.op_set();
-            if !(if access == fmode::READ {
-                ops.read
-            } else {
-                ops.write
-            }) {
-                break 'refused Errno::EINVAL;
+            if let Err(errno) = self.file.may_transfer(direction, at) {
+                break 'refused errno;
             }
             if !caller.access_ok(addr, count) {
                 break 'refused Errno::EFAULT;
@@ -474,79 +456,5 @@ impl Drop for Reply<'_> {
 impl fmt::Debug for Reply<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Reply").field(&self.value).finish()
-    }
-}
-
-impl OpenFile {
-    /// Begins a read of `count` bytes to `addr` in the caller's memory.
-    #[track_caller]
-    pub fn begin_read(&self, addr: u64, count: u64) -> Call {
-        let pos = self.call_pos();
-        Call::begin(
-            self,
-            Op::Read {
-                addr,
-                count,
-                at: None,
-            },
-            pos,
-        )
-    }
-
-    /// Begins a pread.
-    #[track_caller]
-    pub fn begin_pread(&self, addr: u64, count: u64, at: i64) -> Call {
-        let pos = u64::try_from(at).ok();
-        Call::begin(
-            self,
-            Op::Read {
-                addr,
-                count,
-                at: Some(at),
-            },
-            pos,
-        )
-    }
-
-    /// Begins a write of `count` bytes from `addr` in the caller's memory.
-    #[track_caller]
-    pub fn begin_write(&self, addr: u64, count: u64) -> Call {
-        let pos = self.call_pos();
-        Call::begin(
-            self,
-            Op::Write {
-                addr,
-                count,
-                at: None,
-            },
-            pos,
-        )
-    }
-
-    /// Begins a pwrite.
-    #[track_caller]
-    pub fn begin_pwrite(&self, addr: u64, count: u64, at: i64) -> Call {
-        let pos = u64::try_from(at).ok();
-        Call::begin(
-            self,
-            Op::Write {
-                addr,
-                count,
-                at: Some(at),
-            },
-            pos,
-        )
-    }
-
-    /// Begins an ioctl.
-    #[track_caller]
-    pub fn begin_ioctl(&self, cmd: u32, arg: u64) -> Call {
-        Call::begin(self, Op::Ioctl { cmd, arg }, None)
-    }
-
-    /// fs/read_write.c: file_ppos.
-    fn call_pos(&self) -> Option<u64> {
-        let file = self.file();
-        (!file.has_mode(fmode::STREAM)).then(|| file.pos())
     }
 }

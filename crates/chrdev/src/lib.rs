@@ -27,6 +27,7 @@
 #![deny(unsafe_code)]
 
 mod attempt;
+mod begin;
 mod call;
 mod cdev;
 mod fifo;
@@ -46,6 +47,7 @@ mod region;
 mod vfs_ioctl;
 
 pub use attempt::{Pending, Try, Wait};
+pub use begin::Direction;
 pub use call::{Attempt, Call, Reply};
 pub use cdev::{
     Cdev, cdev_add, cdev_del, cdev_device_add, cdev_device_del, cdev_init, cdev_set_parent,

@@ -1,5 +1,6 @@
 //! What is done with each trapped call: the code behind the table.
 
+mod device;
 mod dup;
 mod files;
 mod names;

@@ -1,168 +1,27 @@
 //! Calls on open files.
 
-use core::time::Duration;
-
-use lastfd_chrdev::{Attempt, Call, MapRequest, Mapping, Wait, Whence};
+use lastfd_chrdev::{Direction, MapRequest, Mapping, UserMemory, Whence};
 use lastfd_model::{Errno, Result};
-use lastfd_sync::{Arc, TimerHandle, WaitEntry, Wake};
+use lastfd_sync::Arc;
 
-use crate::bells;
-use crate::deferred::{Asleep, Blocked, Deferred, Progress};
+use super::device::{self, Parts};
 use crate::objects::{AttributeFile, Content, DeviceFile, Object};
-use crate::task::{Answer, Restart, Task};
+use crate::task::{Answer, Task};
 
 /// Bytes of a page, which is what a read or write of an attribute moves at most.
 const PAGE: usize = 4096;
 /// Parts of a scattered read or write at most (`UIO_MAXIOV`).
 const MAX_PARTS: u64 = 1024;
+/// Bytes that they hold together at most (`MAX_RW_COUNT`).
+const MAX_BYTES: u64 = 0x7fff_f000;
+
+const RWF_HIPRI: u32 = 0x1;
+/// What a file that is written at once has already: `RWF_DSYNC`, `RWF_SYNC`, `RWF_APPEND`.
+const RWF_OF_ATTRIBUTES: u32 = RWF_HIPRI | 0x2 | 0x4 | 0x10;
 
 const FIONBIO: u32 = 0x5421;
 const FIOCLEX: u32 = 0x5451;
 const FIONCLEX: u32 = 0x5450;
-
-/// A read, write or ioctl of a device.
-struct DeviceCall {
-    call: Call,
-    object: Arc<Object>,
-    armed: Option<Wait>,
-    entries: Vec<WaitEntry>,
-    timer: Option<TimerHandle>,
-}
-
-/// Carries a call out, now or later.
-fn device_call(task: &Task, object: &Arc<Object>, call: Call) -> Answer {
-    let work = DeviceCall {
-        call,
-        object: Arc::clone(object),
-        armed: None,
-        entries: Vec::new(),
-        timer: None,
-    };
-    let (shared, tid) = (&task.session.shared, task.tid());
-    task.session.life.users().note(tid, || task.tgid());
-    // It has been told as begun, and as asleep.
-    shared.checkpoint();
-    Blocked::start(task.clone(), Box::new(work));
-    shared.checkpoint();
-    Answer::Given
-}
-
-impl DeviceCall {
-    /// Passes an attempt's outcome on; gives what is to be waited for.
-    fn pass(
-        attempt: Attempt<'_>,
-        task: &Task,
-        object: &Object,
-        certain: Option<bool>,
-    ) -> Option<Wait> {
-        match attempt {
-            Attempt::Done(Err(Errno::EINTR)) if certain == Some(true) => {
-                task.restart(Restart::Sys);
-                None
-            }
-            Attempt::Done(result) => {
-                task.answer(result.into());
-                None
-            }
-            Attempt::Ready(mut reply) => {
-                // Descriptors can be given only while the call lasts.
-                reply.install();
-                if task.session.machine.killable && bells::is_watched(object) {
-                    // epoll_wait is the kernel's: what it says must be right before the
-                    // caller goes on. Only a kill can come in between.
-                    if task.is_valid() {
-                        let value = reply.commit();
-                        bells::sync(object);
-                        task.reply(value);
-                    }
-                } else {
-                    task.session.shared.while_committing(|| {
-                        if task.reply(reply.value()) {
-                            reply.commit();
-                        } else {
-                            reply.roll_back();
-                        }
-                    });
-                }
-                None
-            }
-            Attempt::Wait(wait) => Some(wait),
-        }
-    }
-
-    fn over(&mut self) -> Progress {
-        self.entries.clear();
-        if let Some(timer) = self.timer.take() {
-            timer.cancel();
-        }
-        bells::sync(&self.object);
-        Progress::Over
-    }
-}
-
-impl Deferred for DeviceCall {
-    fn attempt(&mut self, task: &Task, waker: Option<&Arc<Blocked>>) -> Progress {
-        let mut caller = task.clone();
-        loop {
-            let attempt = self.call.attempt(&mut caller);
-            let Some(wait) = DeviceCall::pass(attempt, task, &self.object, None) else {
-                return self.over();
-            };
-            let Some(waker) = waker else {
-                return Progress::Waits(None);
-            };
-            let system = self.call.file().file().system().clone();
-            if self.armed.as_ref().is_some_and(|armed| armed.same(&wait)) {
-                // A driver that waits for a time that is over would never be woken.
-                let late = |at| at <= system.clock().now();
-                if wait.deadline().is_some_and(late) {
-                    task.answer(Answer::Error(Errno::ETIMEDOUT));
-                    return self.over();
-                }
-                self.call.blocked();
-                return Progress::Waits(None);
-            }
-            let woken: Arc<dyn Wake> = waker.clone();
-            self.entries = wait.arm(&woken);
-            if let Some(timer) = self.timer.take() {
-                timer.cancel();
-            }
-            self.timer = wait.deadline().map(|at| {
-                let woken = Arc::clone(&woken);
-                system.clock().schedule(at, move || woken.wake())
-            });
-            self.armed = Some(wait);
-        }
-    }
-
-    fn asleep(&self, task: &Task) -> Asleep {
-        let until = self.armed.as_ref().and_then(Wait::deadline);
-        let now = task.session.shared.host.system().clock().now();
-        Asleep {
-            op: self.call.name(),
-            files: vec![self.call.file().file().name().clone()],
-            left: until.map(|until| Duration::from_nanos(until.0.saturating_sub(now.0))),
-        }
-    }
-
-    fn interrupt(&mut self, task: &Task, certain: bool) {
-        let mut caller = task.clone();
-        let attempt = self.call.interrupt(&mut caller);
-        if DeviceCall::pass(attempt, task, &self.object, Some(certain)).is_some() {
-            task.answer(Answer::Error(Errno::EINTR));
-        }
-        self.over();
-    }
-}
-
-impl Drop for DeviceCall {
-    fn drop(&mut self) {
-        // Given up, if it is not over: the timer would keep it.
-        if let Some(timer) = self.timer.take() {
-            timer.cancel();
-        }
-    }
-}
 
 fn object(task: &Task) -> Option<Arc<Object>> {
     let object = task.object(task.int(0))?;
@@ -179,79 +38,105 @@ fn calls(task: &Task, device: &DeviceFile) {
 
 /// read(fd, buffer, count) and pread64.
 pub(super) fn read(task: &Task, at: Option<i64>) -> Answer {
-    match object(task) {
-        None => Answer::Continue,
-        Some(object) => read_to(task, &object, &[(task.arg(1), task.arg(2))], at),
-    }
-}
-
-/// readv(fd, parts, count) and preadv.
-pub(super) fn readv(task: &Task, at: Option<i64>) -> Answer {
-    let Some(object) = object(task) else {
-        return Answer::Continue;
-    };
-    match parts(task) {
-        Ok(parts) => read_to(task, &object, &parts, at),
-        Err(errno) => Answer::Error(errno),
-    }
+    one_part(task, Direction::Read, at)
 }
 
 /// write(fd, buffer, count) and pwrite64.
 pub(super) fn write(task: &Task, at: Option<i64>) -> Answer {
+    one_part(task, Direction::Write, at)
+}
+
+/// readv(fd, parts, count), preadv and preadv2.
+pub(super) fn readv(task: &Task, at: Option<i64>) -> Answer {
+    scattered(task, Direction::Read, at)
+}
+
+/// writev(fd, parts, count), pwritev and pwritev2.
+pub(super) fn writev(task: &Task, at: Option<i64>) -> Answer {
+    scattered(task, Direction::Write, at)
+}
+
+fn one_part(task: &Task, direction: Direction, at: Option<i64>) -> Answer {
     match object(task) {
         None => Answer::Continue,
-        Some(object) => write_from(task, &object, &[(task.arg(1), task.arg(2))], at),
+        Some(object) => transfer(task, &object, direction, vec![(task.arg(1), task.arg(2))], at),
     }
 }
 
-/// writev(fd, parts, count) and pwritev.
-pub(super) fn writev(task: &Task, at: Option<i64>) -> Answer {
+fn scattered(task: &Task, direction: Direction, mut at: Option<i64>) -> Answer {
     let Some(object) = object(task) else {
         return Answer::Continue;
     };
+    let mut flags = 0;
+    if matches!(task.note.nr, libc::SYS_preadv2 | libc::SYS_pwritev2) {
+        flags = task.arg(5) as u32;
+        // Their sign for the file's own position.
+        at = at.filter(|at| *at != -1);
+    }
+    let known = match &object.content {
+        Content::Device(device) => {
+            if device.file.may_transfer(direction, at).is_err() {
+                // Said before the parts are looked at.
+                return transfer(task, &object, direction, vec![(0, 0)], at);
+            }
+            RWF_HIPRI
+        }
+        _ => RWF_OF_ATTRIBUTES,
+    };
     match parts(task) {
-        Ok(parts) => write_from(task, &object, &parts, at),
         Err(errno) => Answer::Error(errno),
+        // fs/read_write.c: vfs_readv
+        Ok(parts) if parts.iter().all(|(_, len)| *len == 0) => Answer::Value(0),
+        // fs/read_write.c: do_loop_readv_writev
+        Ok(_) if flags & !known != 0 => Answer::Error(Errno::EOPNOTSUPP),
+        Ok(parts) => transfer(task, &object, direction, parts, at),
     }
 }
 
-/// lib/iov_iter.c: import_iovec.
+/// lib/iov_iter.c: __import_iovec.
 fn parts(task: &Task) -> Result<Vec<(u64, u64)>> {
     let (mut at, count) = (task.arg(1), task.arg(2));
     if count > MAX_PARTS {
         return Err(Errno::EINVAL);
     }
     let mut parts = Vec::new();
+    let mut room = MAX_BYTES;
     for _ in 0..count {
-        let part = (task.word(at)?, task.word(at + 8)?);
-        if part.1 > i64::MAX as u64 {
+        let (addr, len) = (task.word(at)?, task.word(at + 8)?);
+        if len > i64::MAX as u64 {
             return Err(Errno::EINVAL);
         }
-        parts.push(part);
+        if !task.access_ok(addr, len) {
+            return Err(Errno::EFAULT);
+        }
+        let len = len.min(room);
+        room -= len;
+        parts.push((addr, len));
         at += 16;
     }
     Ok(parts)
 }
 
-/// A device takes one part at a time, as in the kernel; the first that holds anything is
-/// a short read.
-fn first(parts: &[(u64, u64)]) -> (u64, u64) {
-    let held = parts.iter().find(|(_, len)| *len > 0);
-    held.or(parts.first()).copied().unwrap_or((0, 0))
-}
-
-fn read_to(task: &Task, object: &Arc<Object>, parts: &[(u64, u64)], at: Option<i64>) -> Answer {
+fn transfer(
+    task: &Task,
+    object: &Arc<Object>,
+    direction: Direction,
+    parts: Vec<(u64, u64)>,
+    at: Option<i64>,
+) -> Answer {
     match &object.content {
         Content::Device(device) => {
-            let (addr, count) = first(parts);
             calls(task, device);
-            let call = match at {
-                None => device.file.begin_read(addr, count),
-                Some(at) => device.file.begin_pread(addr, count, at),
-            };
-            device_call(task, object, call)
+            let parts = Parts::new(direction, at, parts);
+            device::transfer(task, object, &device.file, parts)
         }
-        Content::Attribute(_) => attribute_call(task, object, parts, at, read_attribute),
+        Content::Attribute(_) => {
+            let call = match direction {
+                Direction::Read => read_attribute,
+                Direction::Write => write_attribute,
+            };
+            attribute_call(task, object, parts, at, call)
+        }
         Content::Path(_) => Answer::Error(Errno::EBADF),
         Content::Uevents(_) => Answer::Continue,
     }
@@ -263,11 +148,11 @@ type AttributeCall = fn(&Task, &AttributeFile, &[(u64, u64)], Option<i64>) -> Re
 fn attribute_call(
     task: &Task,
     object: &Arc<Object>,
-    parts: &[(u64, u64)],
+    parts: Vec<(u64, u64)>,
     at: Option<i64>,
     call: AttributeCall,
 ) -> Answer {
-    let (object, parts, caller) = (Arc::clone(object), parts.to_vec(), task.clone());
+    let (object, caller) = (Arc::clone(object), task.clone());
     task.session.shared.workers.run(move || {
         let system = caller.session.shared.host.system();
         let result = system.guard(None, "attribute", || match &object.content {
@@ -311,23 +196,6 @@ fn read_attribute(
         *file.position.lock() = from + total;
     }
     Ok(total as i64)
-}
-
-fn write_from(task: &Task, object: &Arc<Object>, parts: &[(u64, u64)], at: Option<i64>) -> Answer {
-    match &object.content {
-        Content::Device(device) => {
-            let (addr, count) = first(parts);
-            calls(task, device);
-            let call = match at {
-                None => device.file.begin_write(addr, count),
-                Some(at) => device.file.begin_pwrite(addr, count, at),
-            };
-            device_call(task, object, call)
-        }
-        Content::Attribute(_) => attribute_call(task, object, parts, at, write_attribute),
-        Content::Path(_) => Answer::Error(Errno::EBADF),
-        Content::Uevents(_) => Answer::Continue,
-    }
 }
 
 fn write_attribute(
@@ -423,7 +291,7 @@ pub(super) fn ioctl(task: &Task) -> Answer {
                 // Whoever asks a copy of the descriptor below the range is to see it, too.
                 set_native_nonblock(task, device);
             }
-            device_call(task, &object, call)
+            device::call(task, &object, call)
         }
         Content::Attribute(_) => Answer::Error(Errno::ENOTTY),
         Content::Path(_) => Answer::Error(Errno::EBADF),

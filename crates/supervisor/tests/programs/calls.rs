@@ -11,8 +11,7 @@ ioctl 0 42
 ioctl null EFAULT
 ioctl unknown ENOTTY
 write 3
-readv 2
-read 1
+readv 3
 setfl 0
 read nothing EAGAIN
 read null EFAULT

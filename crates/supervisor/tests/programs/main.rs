@@ -9,6 +9,7 @@ mod limits;
 mod refused;
 mod restricted;
 mod rig;
+mod scattered;
 mod signals;
 mod speed;
 mod tables;

@@ -84,9 +84,8 @@ static int calls(void) {
     say("ioctl null", ioctl(fd, ANSWER, NULL));
     say("ioctl unknown", ioctl(fd, 0x56ff, &v));
     say("write", write(fd, "abc", 3));
-    char b[8]; struct iovec parts[2] = { { b, 2 }, { b + 2, 4 } };
-    say("readv", readv(fd, parts, 2));
-    say("read", read(fd, b, 8));
+    char b[8]; struct iovec part = { b, 4 };
+    say("readv", readv(fd, &part, 1));
     say("setfl", fcntl(fd, F_SETFL, O_NONBLOCK));
     say("read nothing", read(fd, b, 8));
     char *volatile null = NULL; say("read null", (write(fd, "z", 1), read(fd, null, 1)));
@@ -109,6 +108,41 @@ static int calls(void) {
     char *m = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 8192);
     if (m == MAP_FAILED) say("mmap", -1); else { printf("mmap %.5s\n", m); memcpy(m, "given", 5); }
     say("mmap bad", mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 4096 * 99) == MAP_FAILED ? -1 : 0);
+    return 0;
+}
+
+/* Reads and writes in parts; "sleeps" in the second, until something ends it. */
+static int scattered(int sleeps) {
+    int fd = node(sleeps ? O_RDWR : O_RDWR | O_NONBLOCK), closed = node(O_WRONLY); char b[8] = "........";
+    struct iovec two[2] = { { b, 2 }, { b + 2, 4 } }, give[3] = { { "ab", 2 }, { NULL, 0 }, { "c", 1 } };
+    struct iovec holes[2] = { { NULL, 0 }, { NULL, 0 } }, wrong[2] = { { b, 2 }, { (void *)8192, 2 } }, far[1] = { { (void *)~0ul, 2 } };
+    if (sleeps) {
+        on(SIGUSR1, counted, SA_RESTART);
+        (void)!write(fd, "ab", 2); puts("ready"); fflush(stdout);
+        int r = readv(fd, two, 2); printf("scattered %s %.3s handled %d\n", name(r), b, (int)handled);
+        return 0;
+    }
+    say("writev", writev(fd, give, 3));
+    int r = readv(fd, two, 2); printf("readv %s %.4s\n", name(r), b);
+    say("pwritev", pwritev(fd, give, 3, 5));
+    memset(b, '.', 8); r = preadv(fd, two, 2, 5); printf("preadv %s %.4s\n", name(r), b);
+    say("negative", preadv(fd, two, 2, -1));
+    say("pwritev2", pwritev2(fd, give, 3, -1, 0));
+    memset(b, '.', 8); r = preadv2(fd, two, 2, -1, 0); printf("preadv2 %s %.4s\n", name(r), b);
+    say("flag", preadv2(fd, two, 2, -1, RWF_NOWAIT));
+    say("nothing", readv(fd, holes, 2));
+    say("none", writev(fd, NULL, 0));
+    say("many", readv(fd, two, 1025));
+    say("far", readv(fd, far, 1));
+    say("no parts", readv(fd, (void *)8192, 1));
+    say("not for reading", readv(closed, (void *)8192, 1));
+    (void)!write(fd, "def", 3); memset(b, '.', 8); r = readv(fd, wrong, 2); printf("half %s %.3s\n", name(r), b);
+    holes[1] = two[1]; say("empty first", readv(fd, holes, 2)); /* the driver is asked for that, too */
+    say("left", read(fd, b, 8));
+    int a = open("/sys/class/misc/gadget/dev", O_RDONLY);
+    memset(b, '.', 8); r = readv(a, two, 2); printf("attribute %s %.6s\n", name(r), b);
+    say("attribute flag", preadv2(a, two, 2, 0, RWF_NOWAIT));
+    say("attribute sync", preadv2(a, two, 2, 0, RWF_SYNC));
     return 0;
 }
 
@@ -487,6 +521,7 @@ int main(int argc, char **argv) {
     signal(SIGPIPE, SIG_IGN);
     if (strcmp(what, "storm")) alarm(30);
     if (!strcmp(what, "calls")) return calls();
+    if (!strcmp(what, "scattered")) return scattered(*how);
     if (!strcmp(what, "below")) return below();
     if (!strcmp(what, "hold")) return hold(how);
     if (!strcmp(what, "blocked")) return blocked();

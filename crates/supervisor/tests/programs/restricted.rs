@@ -96,6 +96,20 @@ fn where_descendants_alone_may_be_looked_into_a_daemon_is_one() {
     assert!(program.end().success());
 }
 
+/// A signal could take back what the first part brought: a second one is not asked for.
+#[test]
+fn without_wait_killable_a_scattered_read_moves_one_part() {
+    for machine in ["no-wait-killable", "linux-5.14"] {
+        let Some(rig) = Rig::restricted(machine) else {
+            return;
+        };
+        let mut program = rig.start(&["scattered", "sleeps"]);
+        assert_eq!(program.line(), "ready");
+        assert_eq!(program.line(), "scattered 2 ab. handled 0");
+        assert!(program.end().success());
+    }
+}
+
 #[test]
 fn without_wait_killable_signals_end_calls_and_poll_is_begun_anew() {
     for machine in ["no-wait-killable", "linux-5.14"] {
