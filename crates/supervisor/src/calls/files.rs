@@ -59,7 +59,13 @@ pub(super) fn writev(task: &Task, at: Option<i64>) -> Answer {
 fn one_part(task: &Task, direction: Direction, at: Option<i64>) -> Answer {
     match object(task) {
         None => Answer::Continue,
-        Some(object) => transfer(task, &object, direction, vec![(task.arg(1), task.arg(2))], at),
+        Some(object) => transfer(
+            task,
+            &object,
+            direction,
+            vec![(task.arg(1), task.arg(2))],
+            at,
+        ),
     }
 }
 
