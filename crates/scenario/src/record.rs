@@ -1,6 +1,7 @@
 //! Prints the trace: what the scenario prints, and what the model tells, as far as
 //! a kernel module could have seen it.
 
+use core::fmt;
 use std::collections::{BTreeMap, BTreeSet};
 
 use lastfd_model::raw::{Device, kref_read};
@@ -134,8 +135,8 @@ impl Recorder {
     }
 
     /// An event that a callback of the scenario prints.
-    pub(crate) fn line(&self, text: impl AsRef<str>) {
-        self.raw(format!("    {}", text.as_ref()));
+    pub(crate) fn line(&self, text: impl fmt::Display) {
+        self.raw(format!("    {text}"));
     }
 
     /// A line of the kernel's log.
@@ -221,7 +222,7 @@ impl Recorder {
                 .collect()
         };
         for (tag, device) in left {
-            self.line(format!("LEFTOVER {tag} ref={}", kref_read(&device)));
+            self.line(format_args!("LEFTOVER {tag} ref={}", kref_read(&device)));
         }
     }
 
@@ -241,19 +242,19 @@ impl Recorder {
             Some((_, true)) => "released".to_owned(),
             Some((device, false)) => kref_read(&device).to_string(),
         };
-        self.line(format!("ref {tag} = {count}"));
+        self.line(format_args!("ref {tag} = {count}"));
     }
 
     /// `bound TAG`.
     pub(crate) fn print_bound(&self, tag: &str) {
         match self.tagged(tag) {
-            Some((device, false)) => self.line(format!(
+            Some((device, false)) => self.line(format_args!(
                 "bound {tag} = {} drvdata={} registered={}",
                 driver_name(&device).unwrap_or_else(|| "none".to_owned()),
                 drvdata(&device),
                 u8::from(device.is_registered()),
             )),
-            _ => self.line(format!("bound {tag} = (released)")),
+            _ => self.line(format_args!("bound {tag} = (released)")),
         }
     }
 }

@@ -204,7 +204,7 @@ impl Run {
             self.depth.fetch_sub(1, Ordering::Relaxed);
             let name = &self.scenario.name_of(id).text;
             self.recorder
-                .line(format!("note: {name} is not run: bodies are too deep"));
+                .line(format_args!("note: {name} is not run: bodies are too deep"));
             return 0;
         }
         *self.counts.lock().entry(id).or_insert(0) += 1;
@@ -254,7 +254,7 @@ impl Run {
             Err(Absent(id)) => {
                 let name = &self.scenario.name_of(id).text;
                 self.recorder
-                    .line(format!("note: skipped, there is no {name}"));
+                    .line(format_args!("note: skipped, there is no {name}"));
                 if step {
                     self.recorder.raw("< skipped");
                 }
@@ -353,7 +353,7 @@ impl Run {
         let driver = &hooks.tag;
         if hooks.traced {
             self.recorder
-                .line(format!("probe enter dev={tag} drv={driver}"));
+                .line(format_args!("probe enter dev={tag} drv={driver}"));
         }
         let returned = hooks.probe.map_or(0, |body| self.body(body, Some(device)));
         let told = self
@@ -381,7 +381,7 @@ impl Run {
         let tag = self.recorder.tag_of(device);
         let driver = &hooks.tag;
         if hooks.traced {
-            self.recorder.line(format!(
+            self.recorder.line(format_args!(
                 "remove enter dev={tag} drv={driver} dev->driver={} drvdata={} registered={}",
                 crate::record::set_or_null(device.driver().is_some()),
                 crate::record::drvdata(device),
@@ -393,7 +393,7 @@ impl Run {
         }
         if hooks.traced {
             self.recorder
-                .line(format!("remove leave dev={tag} drv={driver}"));
+                .line(format_args!("remove leave dev={tag} drv={driver}"));
         }
     }
 

@@ -170,7 +170,7 @@ impl Call<'_> {
         let matches: BusMatch = Arc::new(move |device, driver| {
             let matches = fits(&rule, &device.name(), &driver.name());
             if traced {
-                recorder.line(format!(
+                recorder.line(format_args!(
                     "bus.match dev={} drv={} -> {}",
                     recorder.tag_of(device),
                     driver.name(),

@@ -93,7 +93,7 @@ impl Call<'_> {
             ReleaseFn::Release2 => "devres-release2",
         };
         let run = move |_: &_, data: &mut dyn Any| {
-            recorder.line(format!("{said} {}", carried(data).unwrap_or_default()));
+            recorder.line(format_args!("{said} {}", carried(data).unwrap_or_default()));
         };
         let data = Box::new(Carried(word));
         let devres = devres_alloc(&self.run.system, release_id(release), data, run);

@@ -78,7 +78,9 @@ impl Call<'_> {
             if let Some(section) = section {
                 drm_dev_exit(section);
             }
-            self.run.recorder.line(format!("drm_dev_enter = {entered}"));
+            self.run
+                .recorder
+                .line(format_args!("drm_dev_enter = {entered}"));
         }
         Ok(())
     }

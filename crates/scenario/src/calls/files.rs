@@ -157,7 +157,7 @@ impl Call<'_> {
             let text = String::from_utf8_lossy(bytes);
             self.run
                 .recorder
-                .line(format!("{path} reads \"{}\"", text.trim()));
+                .line(format_args!("{path} reads \"{}\"", text.trim()));
         }
         Ok(Outcome::count(counted(read.map(|bytes| bytes.len()))))
     }
@@ -171,13 +171,13 @@ impl Call<'_> {
             let read = opened.and_then(|file| file.read());
             read.map(|bytes| {
                 let text = String::from_utf8_lossy(&bytes);
-                recorder.line(format!("{path} reads \"{}\"", text.trim()));
+                recorder.line(format_args!("{path} reads \"{}\"", text.trim()));
                 bytes.len()
             })
         } else {
             if let Err(errno) = &opened {
                 let rc = -i64::from(errno.code());
-                recorder.line(format!("open({path}) = {rc} {}", errno_name(rc)));
+                recorder.line(format_args!("open({path}) = {rc} {}", errno_name(rc)));
             }
             let text = self.text(1)?;
             opened.and_then(|file| file.write(text.as_bytes()))
@@ -197,7 +197,7 @@ impl Call<'_> {
             let (recorder, ended) = (Arc::clone(&self.run.recorder), Arc::clone(&ended));
             move || {
                 recorder.hold_lines_of(thread::current());
-                recorder.line(format!("{name} thread: read() starts"));
+                recorder.line(format_args!("{name} thread: read() starts"));
                 let mut buffer = vec![0; size];
                 let rc = match counted(file.read_with(&mut buffer, &cancel)) {
                     Ok(n) => n,

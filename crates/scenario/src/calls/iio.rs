@@ -137,7 +137,7 @@ impl Call<'_> {
         })?;
         if !iio.dev().is_released() {
             let info = set_or_null(iio.has_info());
-            self.run.recorder.line(format!("info={info}"));
+            self.run.recorder.line(format_args!("info={info}"));
         }
         Ok(())
     }

@@ -62,7 +62,7 @@ impl Call<'_> {
         let recorder = Arc::clone(&self.run.recorder);
         let word = word.to_owned();
         Some(Box::new(move |_: &Resource| {
-            recorder.line(format!("kunit-resource-free {word}"));
+            recorder.line(format_args!("kunit-resource-free {word}"));
         }))
     }
 

@@ -39,7 +39,7 @@ impl Call<'_> {
             Op::DrmDevEnter => self.print_enter()?,
             Op::Bound => recorder.print_bound(&self.tag(0)?),
             Op::Print => recorder.line(self.text(0)?),
-            Op::Note => recorder.line(format!("note: {}", self.text(0)?)),
+            Op::Note => recorder.line(format_args!("note: {}", self.text(0)?)),
             Op::FailNth => {
                 let n = u32::try_from(self.number(0)).unwrap_or(u32::MAX);
                 self.run.system.fail_nth(n);
@@ -60,8 +60,8 @@ impl Call<'_> {
             _ => None,
         });
         match own {
-            Ok(0) => self.run.recorder.line(format!("ref {tag} = released")),
-            Ok(count) => self.run.recorder.line(format!("ref {tag} = {count}")),
+            Ok(0) => self.run.recorder.line(format_args!("ref {tag} = released")),
+            Ok(count) => self.run.recorder.line(format_args!("ref {tag} = {count}")),
             Err(Absent(_)) => self.run.recorder.print_ref(&tag),
         }
         Ok(())

@@ -420,14 +420,14 @@ impl Run {
             _ => "(null)",
         };
         match (action, data) {
-            (ActionFn::Act, _) => self.recorder.line(format!("devm-action {word}")),
-            (ActionFn::ActB, _) => self.recorder.line(format!("devm-action(b) {word}")),
-            (ActionFn::Kact, _) => self.recorder.line(format!("kunit-action {word}")),
-            (ActionFn::Dact, _) => self.recorder.line(format!("drmm-action {word}")),
+            (ActionFn::Act, _) => self.recorder.line(format_args!("devm-action {word}")),
+            (ActionFn::ActB, _) => self.recorder.line(format_args!("devm-action(b) {word}")),
+            (ActionFn::Kact, _) => self.recorder.line(format_args!("kunit-action {word}")),
+            (ActionFn::Dact, _) => self.recorder.line(format_args!("drmm-action {word}")),
             (ActionFn::Body(id), _) => {
                 self.body(id, None);
             }
-            (ActionFn::ActState, Data::Device(device)) => self.recorder.line(format!(
+            (ActionFn::ActState, Data::Device(device)) => self.recorder.line(format_args!(
                 "devm-action STATE({}): dev->driver={} drvdata={} registered={} ref={}",
                 self.recorder.tag_of(device),
                 driver_name(device).unwrap_or_else(|| "NULL".to_owned()),
@@ -436,7 +436,7 @@ impl Run {
                 kref_read(device),
             )),
             (ActionFn::ActPut, Data::Device(device)) => {
-                self.recorder.line(format!(
+                self.recorder.line(format_args!(
                     "devm-action PUT({}) enter ref={}",
                     self.recorder.tag_of(device),
                     kref_read(device)
@@ -447,7 +447,7 @@ impl Run {
             (ActionFn::ActUnregister, Data::Device(device)) => {
                 let tag = self.recorder.tag_of(device);
                 self.recorder
-                    .line(format!("devm-action UNREGISTER({tag}) enter"));
+                    .line(format_args!("devm-action UNREGISTER({tag}) enter"));
                 device_unregister(device);
                 self.recorder.line("devm-action UNREGISTER leave");
             }
