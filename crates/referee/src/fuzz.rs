@@ -1,9 +1,11 @@
 //! Scenarios that are made up, run on both sides.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use lastfd_scenario::language::{Op, Statement};
 use lastfd_scenario::{Scenario, Trace, parse};
+use rayon::prelude::*;
 
 use crate::generate::generate;
 use crate::judge::{Judge, Verdict, verdict};
@@ -51,7 +53,7 @@ pub fn case(judge: &mut Judge, scenario: &Scenario) -> Result<Told, BootError> {
     Ok(cases.swap_remove(0))
 }
 
-/// The same for many.
+/// The same for many. Ours run on all processors: each has a System of its own.
 ///
 /// # Errors
 ///
@@ -59,7 +61,7 @@ pub fn case(judge: &mut Judge, scenario: &Scenario) -> Result<Told, BootError> {
 pub fn cases(judge: &mut Judge, scenarios: &[Scenario]) -> Result<Vec<Told>, BootError> {
     let rules = judge.rules();
     let ours: Vec<(Trace, BTreeSet<Op>)> = scenarios
-        .iter()
+        .par_iter()
         .map(|s| s.run_like_a_kernel(rules))
         .collect();
     let asked: Vec<&Scenario> = scenarios
@@ -122,6 +124,18 @@ impl Tally {
             }
         }
     }
+}
+
+/// Scenarios that were made up, of these numbers.
+///
+/// # Errors
+///
+/// What is wrong with the first that cannot be read: a mistake of the generator's.
+pub fn all_made_up(seed: u64, numbers: Range<u64>) -> Result<Vec<Scenario>, String> {
+    numbers
+        .into_par_iter()
+        .map(|number| made_up(seed, number).1)
+        .collect()
 }
 
 /// A scenario that was made up.

@@ -13,6 +13,7 @@ use lastfd_referee::fuzz::{self, Case, Tally};
 use lastfd_referee::kernel::{BootError, Lost, State};
 use lastfd_referee::{Boot, Judge, Verdict};
 use lastfd_scenario::{ParseError, Scenario, compare_texts, parse};
+use rayon::prelude::*;
 
 /// Has a kernel and lastfd run scenarios, and compares what they print.
 #[derive(Parser)]
@@ -220,10 +221,7 @@ fn made_up(judge: &mut Judge, seed: u64, count: u64) -> Result<bool, Failure> {
     while next < count {
         let numbers = next..count.min(next + AT_A_TIME);
         next = numbers.end;
-        let mut scenarios = Vec::new();
-        for number in numbers.clone() {
-            scenarios.push(fuzz::made_up(seed, number).1.map_err(Failure::MadeUp)?);
-        }
+        let scenarios = fuzz::all_made_up(seed, numbers.clone()).map_err(Failure::MadeUp)?;
         for (number, (case, ran)) in numbers.zip(fuzz::cases(judge, &scenarios)?) {
             tally.count(&case, &ran);
             if let Case::Judged(verdict) = &case
@@ -278,28 +276,33 @@ fn show(judge: &mut Judge, seed: u64, number: u64) -> Result<(), Failure> {
     Ok(())
 }
 
-/// How long each side takes for the same scenarios, alone.
+/// How long each side takes for the same scenarios, alone. A kernel of User Mode Linux
+/// has one processor; ours has been given one, and all.
 fn speed(judge: &mut Judge, seed: u64, count: u64) -> Result<(), Failure> {
-    let scenarios: Vec<Scenario> = (0..count)
-        .filter_map(|number| fuzz::made_up(seed, number).1.ok())
-        .filter(|scenario| !fuzz::would_crash(&scenario.run_like_a_kernel(judge.rules()).0))
-        .collect();
+    let rules = judge.rules();
+    let mut scenarios = fuzz::all_made_up(seed, 0..count).map_err(Failure::MadeUp)?;
+    scenarios.retain(|scenario| !fuzz::would_crash(&scenario.run_like_a_kernel(rules).0));
+    let rate = |watch: Stopwatch| scenarios.len() as f64 / watch.elapsed().as_secs_f64().max(1e-6);
     let watch = Stopwatch::start();
     for scenario in &scenarios {
-        scenario.run(judge.rules());
+        scenario.run(rules);
     }
-    let ours = watch.elapsed().as_secs_f64();
+    let on_one = rate(watch);
+    let watch = Stopwatch::start();
+    scenarios.par_iter().for_each(|scenario| {
+        scenario.run(rules);
+    });
+    let on_all = rate(watch);
     let boots = judge.boots();
     let watch = Stopwatch::start();
     // What it answers was looked at before.
     judge.ask_all(&scenarios.iter().collect::<Vec<_>>())?;
-    let kernels = watch.elapsed().as_secs_f64();
-    let rate = |seconds: f64| scenarios.len() as f64 / seconds.max(1e-6);
     println!(
-        "{} scenarios: lastfd {:.0} a second; the kernel {:.0} a second, with {} boots",
+        "{} scenarios: lastfd {on_one:.0} a second on one processor, {on_all:.0} on {}; \
+         the kernel {:.0}, with {} boots",
         scenarios.len(),
-        rate(ours),
-        rate(kernels),
+        rayon::current_num_threads(),
+        rate(watch),
         judge.boots() - boots
     );
     Ok(())
