@@ -164,3 +164,22 @@ fn a_driver_unregistered_after_its_system_ended_has_no_devices_left() {
     driver_unregister(&driver);
     assert!(driver.devices().is_empty());
 }
+
+#[test]
+fn more_memory_than_an_allocation_has_is_refused_with_a_splat() {
+    let system = System::new();
+    let events = system.record();
+    let device = root_device_register(&system, "board").unwrap();
+    let most = devm_kzalloc(&device, KMALLOC_MAX_SIZE).unwrap();
+    assert_eq!(splats(&events), []);
+    for size in [KMALLOC_MAX_SIZE + 1, usize::MAX] {
+        assert_eq!(devm_kzalloc(&device, size).err(), Some(Errno::ENOMEM));
+        let grown = devm_krealloc(&device, &most, size);
+        assert_eq!(grown.err(), Some(Errno::ENOMEM));
+    }
+    assert_eq!(splats(&events), [SplatKind::Warn; 4]);
+    // What could not grow is as it was.
+    assert_eq!(most.len(), Some(KMALLOC_MAX_SIZE));
+    root_device_unregister(&device);
+    assert!(most.is_freed());
+}

@@ -170,12 +170,12 @@ pub type DrmMem = Memory;
 /// DRM keeps track of a size of 0 too.
 ///
 /// # Errors
-/// `ENOMEM`.
+/// `ENOMEM`, also for more than [`KMALLOC_MAX_SIZE`](lastfd_model::raw::KMALLOC_MAX_SIZE).
 #[track_caller]
 pub fn drmm_kzalloc(dev: &DrmDevice, size: usize) -> Result<DrmMem> {
     dev.system().allocation()?;
     let owner = Some(dev.device_ref());
-    let memory = Memory::new(&dev.system(), "DRM managed memory", owner, vec![0; size]);
+    let memory = Memory::zeroed(&dev.system(), "DRM managed memory", owner, size)?;
     add(dev, "kmalloc".into(), Kind::Memory(memory.clone()));
     Ok(memory)
 }

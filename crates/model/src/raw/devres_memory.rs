@@ -12,10 +12,13 @@ use crate::event::{EventKind, SplatKind};
 /// Memory that goes with the device (`devm_kmalloc`).
 pub type DevMem = Memory;
 
+/// The sort of memory, in splats.
+const WHAT: &str = "managed memory";
+
 #[track_caller]
-fn allocate(device: &Device, bytes: Vec<u8>) -> DevMem {
+fn allocate(device: &Device, size: usize) -> Result<DevMem> {
     let owner = Some(device.device_ref());
-    Memory::new(&device.system(), "managed memory", owner, bytes)
+    Memory::zeroed(&device.system(), WHAT, owner, size)
 }
 
 /// Memory that goes with the device (`devm_kmalloc`). It is zeroed all the
@@ -26,7 +29,8 @@ pub fn devm_kmalloc(device: &Device, size: usize) -> Result<DevMem> {
 }
 
 /// Zeroed memory that goes with the device (`devm_kzalloc`). Nothing is
-/// tracked for a size of 0, as there is nothing to free.
+/// tracked for a size of 0, as there is nothing to free. `ENOMEM` if told to
+/// fail, and for more than [`KMALLOC_MAX_SIZE`](super::KMALLOC_MAX_SIZE).
 ///
 /// ```
 /// use lastfd_model::{System, raw::*};
@@ -39,11 +43,11 @@ pub fn devm_kmalloc(device: &Device, size: usize) -> Result<DevMem> {
 /// ```
 #[track_caller]
 pub fn devm_kzalloc(device: &Device, size: usize) -> Result<DevMem> {
-    let memory = allocate(device, vec![0; size]);
     if size == 0 {
-        return Ok(memory);
+        return allocate(device, 0);
     }
     device.core().allocation()?;
+    let memory = allocate(device, size)?;
     add_node(device, Kind::Memory(memory.clone()));
     Ok(memory)
 }
@@ -64,32 +68,32 @@ pub fn devm_kstrdup(device: &Device, text: &str) -> Result<DevMem> {
 pub fn devm_krealloc(device: &Device, memory: &DevMem, size: usize) -> Result<Option<DevMem>> {
     if size == 0 {
         devm_kfree(device, memory);
-        return Ok(Some(allocate(device, Vec::new())));
+        return allocate(device, 0).map(Some);
     }
     if memory.len().is_some_and(|len| len >= size) {
         return Ok(Some(memory.clone()));
     }
     device.core().allocation()?;
+    let (system, owner) = (device.system(), device.device_ref());
+    Memory::check_size(&system, WHAT, Some(&owner), size)?;
     let mut bytes = memory.bytes().unwrap_or_default();
     bytes.resize(size, 0);
-    let new = {
+    let new = Memory::new(&system, WHAT, Some(owner), bytes);
+    let replaced = {
         let mut list = device.inner().devres.lock();
         let node = list
             .nodes
             .iter_mut()
             .find(|node| matches!(&node.kind, Kind::Memory(m) if m == memory));
-        node.map(|node| {
-            let new = allocate(device, bytes);
-            node.kind = Kind::Memory(new.clone());
-            new
-        })
+        node.map(|node| node.kind = Kind::Memory(new.clone()))
     };
-    match new {
-        Some(new) => {
+    match replaced {
+        Some(()) => {
             memory.free();
             Ok(Some(new))
         }
         None => {
+            new.free();
             device.core().splat(
                 SplatKind::Warn,
                 Some(device.device_ref()),

@@ -9,9 +9,13 @@ use core::panic::Location;
 
 use lastfd_sync::{Arc, Mutex};
 
+use crate::errno::{Errno, Result};
 use crate::event::{DeviceRef, EventKind, MemoryStep, SplatKind};
 use crate::ledger::Place;
 use crate::system::{Core, System};
+
+/// The most that one allocation gives, in bytes (`KMALLOC_MAX_SIZE` on x86-64).
+pub const KMALLOC_MAX_SIZE: usize = 4 << 20;
 
 /// Allocated memory. Clones are one allocation.
 ///
@@ -77,6 +81,38 @@ impl Memory {
         }));
         memory.tell(MemoryStep::Allocated);
         memory
+    }
+
+    /// Zeroed memory, as `kzalloc` gives it; the rest as [`new`](Memory::new).
+    ///
+    /// # Errors
+    /// `ENOMEM` and a splat for more than [`KMALLOC_MAX_SIZE`]
+    /// (`mm/page_alloc.c: __alloc_pages_noprof`).
+    #[track_caller]
+    pub fn zeroed(
+        system: &System,
+        what: &'static str,
+        device: Option<DeviceRef>,
+        size: usize,
+    ) -> Result<Memory> {
+        Memory::check_size(system, what, device.as_ref(), size)?;
+        Ok(Memory::new(system, what, device, vec![0; size]))
+    }
+
+    /// Whether an allocation may be that large.
+    #[track_caller]
+    pub(crate) fn check_size(
+        system: &System,
+        what: &'static str,
+        device: Option<&DeviceRef>,
+        size: usize,
+    ) -> Result {
+        if size <= KMALLOC_MAX_SIZE {
+            return Ok(());
+        }
+        let text = format!("{size} bytes of {what}: one allocation has {KMALLOC_MAX_SIZE} at most");
+        system.core.splat(SplatKind::Warn, device.cloned(), text);
+        Err(Errno::ENOMEM)
     }
 
     /// Says that a reference-counted object is a member of what is allocated

@@ -105,7 +105,7 @@ pub use driver_override::{
     device_match_driver_override, device_set_driver_override, driver_override,
 };
 pub use link_flags::{LinkFlags, LinkState};
-pub use memory::Memory;
+pub use memory::{KMALLOC_MAX_SIZE, Memory};
 pub use mutex::{KernelGuard, KernelMutex};
 pub(crate) use platform::platform_bus_init;
 pub use platform::{
