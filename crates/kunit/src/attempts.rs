@@ -9,6 +9,7 @@ use std::io;
 use lastfd_model::{FailNth, System};
 use lastfd_sync::{Arc, Clock};
 
+use crate::current::set_current;
 use crate::leftover::Inventory;
 use crate::phase::{Ended, Stuck, Threads, Which};
 use crate::raw::kunit_cleanup;
@@ -148,6 +149,7 @@ impl SuiteRun<'_> {
             .unwrap_or(self.runner.timeout);
         let mut fate = Fate::Sound;
         let mut broken = false;
+        let _current = set_current(test);
         let body = try_run_case(self.suite, case, test, self.host);
         let system = test.system();
         system.fail_nth(fail_nth);

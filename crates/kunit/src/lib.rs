@@ -53,6 +53,7 @@
 
 mod attempts;
 pub mod check;
+mod current;
 mod filter;
 pub mod harness;
 mod leftover;
@@ -65,6 +66,9 @@ mod splats;
 mod suite;
 mod test;
 
+#[doc(hidden)]
+pub use current::fail_current_test;
+pub use current::kunit_get_current_test;
 pub use filter::{AttributeFilter, Filter, FilterAction, FilterError, Glob, Speed};
 pub use report::{Junit, Ktap, Outcome, Pretty, Reporter, Stats, list};
 pub use run::Runner;

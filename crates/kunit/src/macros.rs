@@ -264,6 +264,16 @@ macro_rules! kunit_fail_and_abort {
     }};
 }
 
+/// Fails the case that runs in the System `(system, message...)`, if one does, from
+/// code that has no handle on it, such as a driver's callback. It runs on
+/// (`kunit_fail_current_test`).
+#[macro_export]
+macro_rules! kunit_fail_current_test {
+    ($system:expr, $($message:tt)+) => {
+        $crate::fail_current_test(&$system, ::core::format_args!($($message)+))
+    };
+}
+
 /// Skips the rest of the case, with the reason as in `format!`.
 #[macro_export]
 macro_rules! kunit_skip {

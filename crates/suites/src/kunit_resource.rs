@@ -150,8 +150,14 @@ fn kunit_memory_is_freed_with_its_test(test: &Test) {
     let memory = kunit_assert_not_err_or_null!(test, kunit_kzalloc(&inner, 8));
     memory.write(0, b"hello");
     kunit_expect_eq!(test, memory.read(0..5), b"hello");
-    kunit_cleanup(&inner);
+    let table = kunit_assert_not_err_or_null!(test, kunit_kcalloc(&inner, 3, 4));
+    kunit_expect_eq!(test, table.read(0..12), [0; 12]);
+    let endless = kunit_kmalloc_array(&inner, usize::MAX, 2);
+    kunit_expect_eq!(test, endless.err(), Some(Errno::ENOMEM));
+    kunit_kfree(&inner, &memory);
     kunit_expect_true!(test, memory.is_freed());
+    kunit_cleanup(&inner);
+    kunit_expect_true!(test, table.is_freed());
 }
 
 kunit_suite! {

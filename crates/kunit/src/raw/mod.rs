@@ -33,7 +33,10 @@ pub use device::{
     kunit_bus, kunit_device_register, kunit_device_register_with_driver, kunit_device_unregister,
     kunit_driver_create,
 };
-pub use memory::{TestMem, kunit_kfree, kunit_kmalloc, kunit_kstrdup, kunit_kzalloc};
+pub use memory::{
+    TestMem, kunit_kcalloc, kunit_kfree, kunit_kmalloc, kunit_kmalloc_array, kunit_kstrdup,
+    kunit_kzalloc,
+};
 pub use platform::{
     kunit_platform_device_add, kunit_platform_device_alloc, kunit_platform_driver_register,
     kunit_root_device_register, kunit_unbound_platform_device_register,

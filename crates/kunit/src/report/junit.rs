@@ -20,6 +20,8 @@ pub struct Junit<W> {
     /// Diagnostics of the suite itself.
     suite_log: String,
     in_case: bool,
+    /// The case that runs is there already, by its parameters.
+    by_params: bool,
 }
 
 impl<W: Write> Junit<W> {
@@ -32,6 +34,7 @@ impl<W: Write> Junit<W> {
             log: String::new(),
             suite_log: String::new(),
             in_case: false,
+            by_params: false,
         }
     }
 
@@ -88,20 +91,21 @@ impl<W: Write> Reporter for Junit<W> {
 
     fn case_begins(&mut self, _case: &Case, _params: bool) -> io::Result<()> {
         self.in_case = true;
+        self.by_params = false;
         Ok(())
     }
 
     fn param_ends(&mut self, case: &Case, outcome: &Outcome) -> io::Result<()> {
+        self.by_params = true;
         let name = format!("{}/{}", case.name, outcome.name);
         let class = self.suite.as_ref().map(|suite| suite.name.to_string());
         self.test_case(&class.unwrap_or_default(), name, outcome);
         Ok(())
     }
 
-    fn case_ends(&mut self, case: &Case, outcome: &Outcome) -> io::Result<()> {
+    fn case_ends(&mut self, _case: &Case, outcome: &Outcome) -> io::Result<()> {
         self.in_case = false;
-        // Its parameters are there already.
-        if case.params.is_none() || outcome.stats.total() == 0 || case.skipped {
+        if !self.by_params {
             let class = self.suite.as_ref().map(|suite| suite.name.to_string());
             self.test_case(&class.unwrap_or_default(), outcome.name.clone(), outcome);
         }

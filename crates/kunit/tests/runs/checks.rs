@@ -108,3 +108,39 @@ fn an_assertion_that_holds_does_nothing() {
     });
     assert_eq!(text, "");
 }
+
+#[test]
+fn a_driver_that_has_no_handle_on_the_case_can_fail_it() {
+    let output = ktap(&[Suite::new("s")
+        .case(Case::new("c", |test| {
+            let driver = raw::kunit_driver_create(test, "drv").unwrap();
+            driver.set_probe(|device| {
+                kunit_fail_current_test!(device.system(), "probed {}", "by mistake");
+                Ok(())
+            });
+            raw::kunit_device_register_with_driver(test, "kd", &driver).unwrap();
+            kunit_info!(test, "runs on");
+        }))
+        .case(Case::new("after", |test| {
+            let found = kunit_get_current_test(test.system());
+            kunit_expect_eq!(test, found.as_ref(), Some(test));
+        }))]);
+    let said = super::lines_with(&output, ": probed by mistake");
+    assert!(said[0].starts_with("# c: "), "{output}");
+    assert!(said[0].contains("checks.rs:"), "{output}");
+    super::lines_with(&output, "# c: runs on");
+    assert!(
+        output.contains("    not ok 1 c\n    ok 2 after\n"),
+        "{output}"
+    );
+}
+
+#[test]
+fn where_no_case_runs_there_is_none_to_fail() {
+    let system = lastfd_model::System::new();
+    kunit_fail_current_test!(system, "nobody listens");
+    assert_eq!(kunit_get_current_test(&system), None);
+    let by_hand = Test::new(&system, "by_hand");
+    assert_eq!(kunit_get_current_test(&system), None);
+    assert_eq!(by_hand.status(), Status::Success);
+}

@@ -1,7 +1,7 @@
 //! Debug modes: what a case must stand, and what is told when it does not.
 
 use lastfd_kunit::{
-    Case, Ktap, Runner, Suite, Test, kunit_assert_eq, kunit_assert_not_err_or_null,
+    Case, Junit, Ktap, Param, Runner, Suite, Test, kunit_assert_eq, kunit_assert_not_err_or_null,
     kunit_expect_eq, kunit_expect_true, raw::*,
 };
 use lastfd_model::raw::*;
@@ -168,4 +168,28 @@ fn a_case_that_a_mode_makes_untrue_is_skipped_and_says_why() {
         let said = skipped(debug, case);
         assert!(!said.contains("SKIP"), "{said}");
     }
+}
+
+#[test]
+fn a_case_with_parameters_that_a_mode_makes_untrue_is_in_every_report() {
+    let case = || {
+        Case::new("probes", |_: &Test| {})
+            .params(Param::each([1, 2], i32::to_string))
+            .needs_one_probe("it counts probes")
+    };
+    let runner = Runner::new().debug(TWICE);
+    let (_, ktap) = told(&runner, case());
+    assert!(
+        ktap.contains("ok 1 probes # SKIP it counts probes"),
+        "{ktap}"
+    );
+    let mut xml = Vec::new();
+    let suites = [Suite::new("debug").case(case())];
+    runner.run(&suites, &mut Junit::new(&mut xml)).unwrap();
+    let xml = String::from_utf8(xml).unwrap();
+    assert!(xml.contains("name=\"probes\""), "{xml}");
+    assert!(
+        xml.contains("<skipped message=\"it counts probes\""),
+        "{xml}"
+    );
 }
