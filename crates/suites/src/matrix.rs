@@ -358,14 +358,30 @@ fn the_cell_is_as_the_kernel_has_it(test: &Test) {
 }
 
 fn cec_on_a_parent_without_a_driver_is_refused_with_a_splat(test: &Test) {
-    let parent = root_device_register(test.system(), "lf-parent");
-    let parent = kunit_assert_not_err_or_null!(test, parent);
-    crate::not_left_behind(test, &parent, root_device_unregister);
+    let of_param = *kunit_assert_not_null!(test, test.param::<Parent>());
+    let (system, name) = (test.system(), "lf-parent");
+    let (made, unregister): (_, fn(&Device)) = match of_param {
+        Parent::Root => (root_device_register(system, name), root_device_unregister),
+        Parent::Unbound | Parent::Bound => (
+            platform_device_register(system, name, PlatformId::None),
+            platform_device_unregister,
+        ),
+    };
+    let parent = kunit_assert_not_err_or_null!(test, made);
+    crate::not_left_behind(test, &parent, unregister);
     let refused = OnTop::set_up(Top::Cec, &parent).err();
     kunit_expect_eq!(test, refused, Some(Errno::EINVAL));
     let splats: Vec<SplatKind> = test.take_splats().iter().map(|splat| splat.kind).collect();
     kunit_expect_eq!(test, splats, [SplatKind::Bug]);
-    root_device_unregister(&parent);
+    unregister(&parent);
+    kunit_expect_true!(test, crate::released(&parent));
+}
+
+/// The sorts of parent without a driver.
+fn driverless() -> Vec<Param> {
+    Param::each([Parent::Root, Parent::Unbound], |parent| {
+        format!("{parent:?}").to_lowercase()
+    })
 }
 
 fn cells() -> Vec<Param> {
@@ -376,7 +392,7 @@ kunit_suite! {
     /// The matrix, since 6.6.
     pub suite matrix = "matrix" {
         the_cell_is_as_the_kernel_has_it.params(cells()),
-        cec_on_a_parent_without_a_driver_is_refused_with_a_splat,
+        cec_on_a_parent_without_a_driver_is_refused_with_a_splat.params(driverless()),
     }
     .rules(Rules::Linux6_12)
 }
@@ -388,6 +404,7 @@ mod before_6_6 {
         /// The matrix, before 6.6.
         pub suite matrix_before_6_6 = "matrix-pre-6-6" {
             the_cell_is_as_the_kernel_has_it.params(cells()),
+            cec_on_a_parent_without_a_driver_is_refused_with_a_splat.params(driverless()),
         }
         .rules(Rules::LinuxPre6_6)
     }
