@@ -3,14 +3,15 @@
 use core::time::Duration;
 
 use lastfd_cec::abi::*;
-use lastfd_chrdev::{OpenFile, OpenFlags, PollMask};
+use lastfd_chrdev::{OpenFile, OpenFlags, PollMask, PollTable};
 use lastfd_kunit::{
-    Test, kunit_assert_not_err_or_null, kunit_expect_eq, kunit_expect_false, kunit_expect_true,
-    kunit_suite,
+    Test, kunit_assert_not_err_or_null, kunit_expect_eq, kunit_expect_false, kunit_expect_ne,
+    kunit_expect_true, kunit_suite,
 };
 use lastfd_model::{Errno, Result};
 use lastfd_rigs::cec::*;
-use lastfd_sync::{Arc, Ktime};
+use lastfd_sync::atomic::{AtomicU32, Ordering};
+use lastfd_sync::{Arc, Ktime, Wake};
 
 use super::asleep::{Asleep, REMOVAL};
 use super::held::{self, Held, Ioctls, mask, said};
@@ -263,6 +264,31 @@ fn a_poll_is_woken_at_once(test: &Test) -> Result {
     Ok(())
 }
 
+#[derive(Default)]
+struct Count(AtomicU32);
+
+impl Wake for Count {
+    fn wake(&self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+fn an_edge_triggered_epoll_is_woken_and_finds_the_hang_up(test: &Test) -> Result {
+    let (rig, file) = opened(test)?;
+    let wanted = PollMask::IN | PollMask::PRI;
+    let mut table = PollTable::new(wanted);
+    kunit_expect_false!(test, file.try_poll(&mut table).intersects(wanted));
+    let edge = Arc::new(Count::default());
+    let queues = table.queues().iter();
+    let entries: Vec<_> = queues.map(|queue| queue.add(edge.clone())).collect();
+    rig.unplug();
+    kunit_expect_ne!(test, edge.0.load(Ordering::SeqCst), 0);
+    drop(entries);
+    let found = file.try_poll(&mut PollTable::now());
+    kunit_expect_eq!(test, mask(found), "PRI/ERR/HUP");
+    Ok(())
+}
+
 fn a_claim_of_addresses_is_given_up(test: &Test) -> Result {
     let rig = plugged(test)?;
     let file = rig.try_open_quiet(PLAYER)?;
@@ -306,6 +332,7 @@ kunit_suite! {
         a_transmit_that_is_being_sent_returns_aborted,
         a_transmit_in_the_queue_behind_another_returns_aborted,
         a_poll_is_woken_at_once,
+        an_edge_triggered_epoll_is_woken_and_finds_the_hang_up,
         a_claim_of_addresses_is_given_up,
         removal_does_not_wait_for_who_holds_a_file,
     }
