@@ -6,6 +6,7 @@
 //! the rows.
 #![forbid(unsafe_code)]
 
+mod gaps;
 mod links;
 mod named;
 mod rows;
