@@ -1,6 +1,8 @@
 //! Where requests are done.
 
+use core::time::Duration;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use lastfd_host::control::{Commands, Request as Control, perform};
 use lastfd_report::Ending;
@@ -39,6 +41,16 @@ pub(super) enum Done {
     Finish(Finish),
 }
 
+/// What came of a request that was not refused.
+enum Came {
+    Value(Value),
+    Later,
+    Finish {
+        report: Option<PathBuf>,
+        events: bool,
+    },
+}
+
 type Answer = Result<Value, Refusal>;
 
 impl<'b> Desk<'b> {
@@ -53,70 +65,58 @@ impl<'b> Desk<'b> {
 
     /// Does a request, or has it wait.
     pub(super) fn ask(&mut self, Request { id, ask }: Request) -> Done {
-        let answer = match ask {
-            Ask::Finish { report, events } => {
-                return match report.as_deref().map(lastfd_report::Format::of) {
-                    Some(Err(error)) => {
-                        let refusal = Refusal::of(Kind::BadRequest, error);
-                        Done::Answer(answer::line(Some(&id), Err(refusal)))
-                    }
-                    _ => Done::Finish(Finish { id, report, events }),
-                };
+        let came = self.perform(&id, ask);
+        let answer = match came {
+            Ok(Came::Value(value)) => Ok(value),
+            Ok(Came::Later) => return Done::Later,
+            Ok(Came::Finish { report, events }) => {
+                return Done::Finish(Finish { id, report, events });
             }
-            Ask::Wait {
-                event,
-                name,
-                within_ms,
-            } => self.wait(&id, &event, name.as_deref(), within_ms),
-            Ask::WaitProgram { program, within_ms } => self.wait_program(&id, program, within_ms),
-            Ask::Expect {
-                program,
-                expected,
-                within_ms,
-            } => self.expect(&id, program, &expected, within_ms),
-            other => self.at_once(other).map(Some),
+            Err(refusal) => Err(refusal),
         };
-        match answer.transpose() {
-            Some(answer) => Done::Answer(answer::line(Some(&id), answer)),
-            None => Done::Later,
-        }
+        Done::Answer(answer::line(Some(&id), answer))
     }
 
-    fn at_once(&mut self, ask: Ask) -> Answer {
-        match ask {
+    fn perform(&mut self, id: &Id, ask: Ask) -> Result<Came, Refusal> {
+        let value = match ask {
             Ask::Plug { device } => {
-                let spec: Result<lastfd_devices::Spec, _> = device.parse();
-                spec.map_err(|error| Refusal::of(Kind::BadRequest, error))?;
+                words::<lastfd_devices::Spec>(&device)?;
                 self.control(Control::Plug { device })
             }
-            Ask::Unplug { name, when } => match when {
-                None => {
-                    self.there(&name, "unplug")?;
-                    self.control(Control::Unplug { name })
-                }
-                Some(when) => self.planned(&name, &when, Fault::Unplug),
-            },
+            Ask::Unplug { name, when: None } => {
+                self.there(&name, "unplug")?;
+                self.control(Control::Unplug { name })
+            }
             Ask::Bind { name } => {
                 self.there(&name, "bind")?;
                 self.control(Control::Bind { name })
             }
-            Ask::Unbind { name, when } => match when {
-                None => {
-                    self.there(&name, "unbind")?;
-                    self.control(Control::Unbind { name })
-                }
-                Some(when) => self.planned(&name, &when, Fault::Unbind),
-            },
-            Ask::Fault { name, fault, when } => {
-                let parsed: Fault = words(&fault)?;
-                match when {
-                    None => {
-                        self.there(&name, parsed.verb())?;
-                        self.control(Control::Fault { name, fault })
-                    }
-                    Some(when) => self.planned(&name, &when, parsed),
-                }
+            Ask::Unbind { name, when: None } => {
+                self.there(&name, "unbind")?;
+                self.control(Control::Unbind { name })
             }
+            Ask::Fault {
+                name,
+                fault,
+                when: None,
+            } => {
+                let verb = words::<Fault>(&fault)?.verb();
+                self.there(&name, verb)?;
+                self.control(Control::Fault { name, fault })
+            }
+            Ask::Unplug {
+                name,
+                when: Some(when),
+            } => self.planned(&name, &when, Fault::Unplug),
+            Ask::Unbind {
+                name,
+                when: Some(when),
+            } => self.planned(&name, &when, Fault::Unbind),
+            Ask::Fault {
+                name,
+                fault,
+                when: Some(when),
+            } => self.planned(&name, &when, words(&fault)?),
             Ask::Devices {} => self.control(Control::Devices),
             Ask::Files {} => {
                 if self.bench.server.host().is_some() {
@@ -144,12 +144,28 @@ impl<'b> Desk<'b> {
                 let started = started.ok_or_else(|| self.no_program(program))?;
                 Ok(ending(&started.kill()))
             }
-            // They wait or end the session, and are answered elsewhere.
-            Ask::Wait { .. }
-            | Ask::WaitProgram { .. }
-            | Ask::Expect { .. }
-            | Ask::Finish { .. } => Ok(json!({})),
-        }
+            Ask::Wait {
+                event,
+                name,
+                within_ms,
+            } => return self.wait(id, &event, name.as_deref(), within_ms),
+            Ask::WaitProgram { program, within_ms } => {
+                return self.wait_program(id, program, within_ms);
+            }
+            Ask::Expect {
+                program,
+                expected,
+                within_ms,
+            } => return self.expect(id, program, &expected, within_ms),
+            Ask::Finish { report, events } => {
+                let format = report.as_deref().map(lastfd_report::Format::of);
+                format
+                    .transpose()
+                    .map_err(|error| Refusal::of(Kind::BadRequest, error))?;
+                return Ok(Came::Finish { report, events });
+            }
+        };
+        value.map(Came::Value)
     }
 
     /// What `lastfd ctl` can ask, too.
@@ -188,7 +204,7 @@ impl<'b> Desk<'b> {
         event: &str,
         name: Option<&str>,
         within_ms: Option<u64>,
-    ) -> Result<Option<Value>, Refusal> {
+    ) -> Result<Came, Refusal> {
         let occasion: Occasion = words(event)?;
         let within = within(within_ms)?;
         let of = match name {
@@ -208,7 +224,7 @@ impl<'b> Desk<'b> {
         id: &Id,
         program: u64,
         within_ms: Option<u64>,
-    ) -> Result<Option<Value>, Refusal> {
+    ) -> Result<Came, Refusal> {
         let within = within(within_ms)?;
         self.program(program)?;
         Ok(self.wait_until(id, within, Until::End(program, within)))
@@ -220,7 +236,7 @@ impl<'b> Desk<'b> {
         program: u64,
         expected: &str,
         within_ms: Option<u64>,
-    ) -> Result<Option<Value>, Refusal> {
+    ) -> Result<Came, Refusal> {
         let (expected, within) = (words(expected)?, within(within_ms)?);
         if !self.program(program)?.is_served() {
             return Err(Refusal::of(
@@ -233,11 +249,11 @@ impl<'b> Desk<'b> {
         Ok(self.wait_until(id, within, Until::Met(program, watch)))
     }
 
-    fn wait_until(&mut self, id: &Id, within: core::time::Duration, until: Until) -> Option<Value> {
+    fn wait_until(&mut self, id: &Id, within: Duration, until: Until) -> Came {
         let now = self.bench.system().clock().now();
         self.pending
             .push(Pending::new(id.clone(), now.after(within), until));
-        None
+        Came::Later
     }
 
     fn signal(&self, number: u64, signal: &SignalName) -> Answer {
