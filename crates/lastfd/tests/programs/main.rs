@@ -7,7 +7,9 @@
 
 #![expect(clippy::print_stdout, reason = "`cargo xtask soak` keeps the figures")]
 
+mod asleep;
 mod compile;
+mod held;
 mod last_close;
 mod rows;
 mod signals;

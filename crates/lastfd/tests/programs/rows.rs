@@ -7,15 +7,16 @@
 use core::time::Duration;
 use std::path::Path;
 
-use lastfd::{Bench, Command, Ending, Trigger};
+use lastfd::sync::Arc;
+use lastfd::{Bench, Command, Ending};
 use lastfd_rigs::drm::{Card, Removal as CardRemoval, display_driver};
 use lastfd_rigs::v4l2::{Camera, Removal};
 use lastfd_rigs::{iio, v4l2};
 
 use crate::compile;
-use crate::talk::{SOON, Talk};
+use crate::talk::Talk;
 
-const ROWS: &str = include_str!("../../../../docs/unplug-rows.tsv");
+pub(crate) const ROWS: &str = include_str!("../../../../docs/unplug-rows.tsv");
 
 /// Not made by these programs: a node of one's own needs rights that a test must
 /// not have, and would be the real machine's.
@@ -43,27 +44,31 @@ fn calls(kind: &str) -> Vec<Row> {
 }
 
 /// A device of a kind in the list, which can be taken away.
-struct Device {
+pub(crate) struct Device {
     /// Its name in the list.
-    kind: &'static str,
+    pub(crate) kind: &'static str,
     /// The name that programs know for it.
-    program: &'static str,
-    path: String,
-    attribute: String,
-    remove: Box<dyn FnOnce()>,
+    pub(crate) program: &'static str,
+    pub(crate) path: String,
+    pub(crate) attribute: String,
+    pub(crate) remove: Box<dyn FnOnce()>,
     /// What holds the hardware, dropped before the bench.
-    end: Box<dyn FnOnce()>,
+    pub(crate) end: Box<dyn FnOnce()>,
 }
 
 /// A camera without frames.
-fn camera(bench: &Bench, how: Removal) -> Device {
-    camera_with(bench, how, None)
+pub(crate) fn camera(bench: &Bench, how: Removal) -> Device {
+    camera_of(&camera_rig(bench, None), how)
 }
 
-fn camera_with(bench: &Bench, how: Removal, period: Option<Duration>) -> Device {
+/// The hardware of a camera, with frames if there is a time between them.
+pub(crate) fn camera_rig(bench: &Bench, period: Option<Duration>) -> Arc<v4l2::Rig> {
     let probe = move |device: &_| Camera::probe(device, period);
-    let rig = lastfd::sync::Arc::new(v4l2::Rig::on(bench.system(), probe).unwrap());
-    let removed = rig.clone();
+    Arc::new(v4l2::Rig::on(bench.system(), probe).unwrap())
+}
+
+pub(crate) fn camera_of(rig: &Arc<v4l2::Rig>, how: Removal) -> Device {
+    let (rig, removed) = (rig.clone(), rig.clone());
     Device {
         kind: match how {
             Removal::Unbind => "v4l2-unbind",
@@ -77,9 +82,8 @@ fn camera_with(bench: &Bench, how: Removal, period: Option<Duration>) -> Device 
     }
 }
 
-fn card(bench: &Bench, how: CardRemoval) -> Device {
-    let card = Card::on(bench.system(), display_driver(), how).unwrap();
-    let card = lastfd::sync::Arc::new(card);
+pub(crate) fn card(bench: &Bench, how: CardRemoval) -> Device {
+    let card = Arc::new(Card::on(bench.system(), display_driver(), how).unwrap());
     let removed = card.clone();
     Device {
         kind: match how {
@@ -95,11 +99,18 @@ fn card(bench: &Bench, how: CardRemoval) -> Device {
 }
 
 /// A converter whose buffer is enabled, with a trigger that is silent.
-fn converter(bench: &Bench, kind: &'static str) -> Device {
-    let rig = iio::Rig::on(bench.system(), lastfd_rigs::iio::dummy).unwrap();
-    let rig = lastfd::sync::Arc::new(rig);
+pub(crate) fn converter(bench: &Bench, kind: &'static str) -> Device {
+    converter_of(&converter_rig(bench), kind)
+}
+
+pub(crate) fn converter_rig(bench: &Bench) -> Arc<iio::Rig> {
+    let rig = Arc::new(iio::Rig::on(bench.system(), iio::dummy).unwrap());
     rig.enable_buffer().unwrap();
-    let removed = rig.clone();
+    rig
+}
+
+pub(crate) fn converter_of(rig: &Arc<iio::Rig>, kind: &'static str) -> Device {
+    let (rig, removed) = (rig.clone(), rig.clone());
     Device {
         kind,
         program: kind,
@@ -110,7 +121,7 @@ fn converter(bench: &Bench, kind: &'static str) -> Device {
     }
 }
 
-fn adapter(bench: &Bench) -> Device {
+pub(crate) fn adapter(bench: &Bench) -> Device {
     let adapter = bench.plug_spec(&"cec".parse().unwrap()).unwrap();
     Device {
         kind: "cec",
@@ -123,15 +134,15 @@ fn adapter(bench: &Bench) -> Device {
 }
 
 /// A program that holds a device.
-struct Play<'a> {
-    program: Talk<'a>,
+pub(crate) struct Play<'a> {
+    pub(crate) program: Talk<'a>,
     kind: &'static str,
     remove: Option<Box<dyn FnOnce()>>,
     end: Box<dyn FnOnce()>,
 }
 
 impl<'a> Play<'a> {
-    fn new(command: Command<'a>, device: Device) -> Play<'a> {
+    pub(crate) fn new(command: Command<'a>, device: Device) -> Play<'a> {
         let arguments = [device.program, &device.path, &device.attribute];
         Play {
             program: Talk::start(command.args(arguments), "ready"),
@@ -141,7 +152,7 @@ impl<'a> Play<'a> {
         }
     }
 
-    fn remove(&mut self) {
+    pub(crate) fn remove(&mut self) {
         let remove = self.remove.take().unwrap();
         remove();
     }
@@ -170,9 +181,23 @@ impl<'a> Play<'a> {
         self.end();
     }
 
-    fn end(self) {
+    /// Asks for these operations, in order.
+    pub(crate) fn asks(&mut self, answers: &[(&str, &str)]) {
+        for (operation, expected) in answers {
+            let said = self.program.ask(operation);
+            assert_eq!(said, *expected, "{operation} on {}", self.kind);
+        }
+    }
+
+    /// Ends the program; the hardware stays.
+    pub(crate) fn leave(self) {
         assert_eq!(self.program.end(), (Vec::new(), Ending::Exited(0)));
-        (self.end)();
+    }
+
+    pub(crate) fn end(self) {
+        let end = self.end;
+        assert_eq!(self.program.end(), (Vec::new(), Ending::Exited(0)));
+        end();
     }
 }
 
@@ -305,157 +330,4 @@ fn a_python_program_is_answered_the_same() {
         return;
     }
     plays_v4l2_and_iio(Path::new("python3"), &[&compile::python_rows()]);
-}
-
-/// A call that sleeps while the device goes, and what it then gives; without that,
-/// only a signal ends it.
-struct Sleep {
-    begin: &'static str,
-    call: &'static str,
-    /// What the events call it.
-    blocked: &'static str,
-    gives: Option<&'static str>,
-}
-
-const fn sleep(
-    begin: &'static str,
-    call: &'static str,
-    blocked: &'static str,
-    gives: Option<&'static str>,
-) -> Sleep {
-    Sleep {
-        begin,
-        call,
-        blocked,
-        gives,
-    }
-}
-
-const NOTHING: &str = "";
-const FULL: &str = "begin a stream";
-const DRY: &str = "begin a dry stream";
-const HUNG_UP: Option<&str> = Some("PRI/ERR/HUP");
-
-fn sleeps(device: impl Fn(&Bench) -> Device, table: &[Sleep]) {
-    let Some(program) = compile::c_rows("rows", &[]) else {
-        return;
-    };
-    for row in table {
-        let bench = Bench::new();
-        let mut play = Play::new(bench.command(&program), device(&bench));
-        if row.begin != NOTHING {
-            assert_eq!(play.program.ask(row.begin), "0");
-        }
-        play.program.tell(row.call);
-        let asleep = Trigger::Blocked(row.blocked.into());
-        let seen = bench.wait_for(asleep, SOON);
-        assert!(seen.is_ok(), "{} does not sleep: {seen:?}", row.call);
-        play.remove();
-        match row.gives {
-            Some(gives) => assert_eq!(play.program.line(), gives, "{}", row.call),
-            None => {
-                play.program.is_silent();
-                play.program.interrupt();
-                assert_eq!(play.program.line(), "EINTR", "{}", row.call);
-            }
-        }
-        play.end();
-        let report = bench.finish();
-        // Who sleeps on as in Linux is found, whose fault it may be.
-        let is_known = |text: &str| row.gives.is_none() && text.contains("G12 sleeper not woken");
-        let findings = report.verdict().findings.iter().map(|f| f.to_string());
-        let wrong: Vec<_> = findings.filter(|text| !is_known(text)).collect();
-        assert_eq!(wrong, [""; 0], "{}", row.call);
-    }
-}
-
-#[test]
-fn who_sleeps_on_a_camera_is_told_of_an_unbind_as_recorded() {
-    let silent = |bench: &Bench| camera(bench, Removal::Unbind);
-    let select = Some("readable+exceptional");
-    let table = [
-        sleep(DRY, "sleep in DQBUF", "VIDIOC_DQBUF", Some("EINVAL")),
-        sleep(FULL, "sleep in poll", "poll", HUNG_UP),
-        sleep(FULL, "sleep in select", "select", select),
-        sleep(DRY, "sleep in DQEVENT", "VIDIOC_DQEVENT", None),
-    ];
-    sleeps(silent, &table);
-    let five = Some(Duration::from_millis(200));
-    let running = |bench: &Bench| camera_with(bench, Removal::Unbind, five);
-    let table = [
-        sleep(
-            FULL,
-            "loop of DQBUF and QBUF",
-            "VIDIOC_DQBUF",
-            Some("EINVAL from DQBUF"),
-        ),
-        sleep(NOTHING, "loop of read()", "read", Some("EINVAL")),
-    ];
-    sleeps(running, &table);
-}
-
-#[test]
-fn who_sleeps_on_a_camera_is_told_of_a_disconnect_as_recorded() {
-    let silent = |bench: &Bench| camera(bench, Removal::Disconnect);
-    let select = Some("readable+exceptional");
-    let table = [
-        sleep(DRY, "sleep in DQBUF", "VIDIOC_DQBUF", None),
-        sleep(FULL, "sleep in poll", "poll", HUNG_UP),
-        sleep(FULL, "sleep in select", "select", select),
-        sleep(DRY, "sleep in DQEVENT", "VIDIOC_DQEVENT", None),
-    ];
-    sleeps(silent, &table);
-    let five = Some(Duration::from_millis(200));
-    let running = |bench: &Bench| camera_with(bench, Removal::Disconnect, five);
-    let table = [
-        sleep(
-            FULL,
-            "loop of DQBUF and QBUF",
-            "VIDIOC_DQBUF",
-            Some("ENODEV from QBUF"),
-        ),
-        sleep(NOTHING, "loop of read()", "read", Some("ENODEV")),
-    ];
-    sleeps(running, &table);
-}
-
-#[test]
-fn who_sleeps_on_an_adapter_is_told_as_recorded() {
-    let change = Some("STATE_CHANGE of ffff, 0000");
-    let table = [
-        sleep(NOTHING, "sleep in RECEIVE", "CEC_RECEIVE", None),
-        sleep(NOTHING, "sleep in DQEVENT", "CEC_DQEVENT", change),
-        sleep(NOTHING, "sleep in poll", "poll", HUNG_UP),
-    ];
-    sleeps(adapter, &table);
-}
-
-#[test]
-fn who_sleeps_on_a_card_is_told_nothing_but_of_a_vblank() {
-    for how in [CardRemoval::Unplug, CardRemoval::Unregister] {
-        let table = [
-            sleep(NOTHING, "sleep in read", "read", None),
-            sleep(NOTHING, "sleep in poll", "poll", None),
-            sleep(NOTHING, "sleep in select", "select", None),
-            sleep(
-                NOTHING,
-                "sleep in WAIT_VBLANK",
-                "DRM_IOCTL_WAIT_VBLANK",
-                Some("0"),
-            ),
-        ];
-        sleeps(|bench| card(bench, how), &table);
-    }
-}
-
-#[test]
-fn who_sleeps_on_a_converter_is_told_in_read_and_not_in_poll() {
-    for kind in ["iio-chrdev", "iio-buffer", "iio-event"] {
-        let table = [
-            sleep(NOTHING, "sleep in read", "read", Some("ENODEV")),
-            sleep(NOTHING, "sleep in poll", "poll", None),
-            sleep(NOTHING, "sleep in select", "select", None),
-        ];
-        sleeps(|bench| converter(bench, kind), &table);
-    }
 }

@@ -73,6 +73,7 @@ static bool call(struct held *held, const char *operation)
 {
 	struct cec_msg message = image_view_on();
 	struct cec_log_addrs addresses;
+	__u32 follow = CEC_MODE_INITIATOR | CEC_MODE_FOLLOWER;
 	__u32 mode = CEC_MODE_INITIATOR;
 	__u16 place;
 	int fd = held->fd;
@@ -86,6 +87,8 @@ static bool call(struct held *held, const char *operation)
 		say_ok(ioctl(fd, CEC_G_MODE, &mode));
 	else if (IS("S_MODE"))
 		say_ok(ioctl(fd, CEC_S_MODE, &mode));
+	else if (IS("follow"))
+		say_ok(ioctl(fd, CEC_S_MODE, &follow));
 	else if (IS("TRANSMIT"))
 		say_ok(ioctl(fd, CEC_TRANSMIT, &message));
 	else if (IS("RECEIVE 100ms")) {

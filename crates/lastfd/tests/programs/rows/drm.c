@@ -38,6 +38,18 @@ static int wait_for_vblank(int fd, unsigned int ahead)
 	return ioctl(fd, DRM_IOCTL_WAIT_VBLANK, &wait);
 }
 
+static int ask_for_an_event(int fd)
+{
+	union drm_wait_vblank wait = {
+		.request = {
+			.type = _DRM_VBLANK_RELATIVE | _DRM_VBLANK_EVENT,
+			.sequence = 1,
+		},
+	};
+
+	return ioctl(fd, DRM_IOCTL_WAIT_VBLANK, &wait);
+}
+
 static void begin(struct held *held)
 {
 	struct drm_mode_create_dumb made;
@@ -78,6 +90,8 @@ static bool call(struct held *held, const char *operation)
 		say_ok(ioctl(fd, DRM_IOWR(0xff, __u64), argument));
 	else if (IS("ioctl unknown driver nr"))
 		say_ok(ioctl(fd, DRM_IOWR(0x7f, __u64), argument));
+	else if (IS("bring an event about"))
+		say_ok(ask_for_an_event(fd));
 	else if (IS("GET_CAP"))
 		say_ok(ioctl(fd, DRM_IOCTL_GET_CAP, &cap));
 	else if (IS("CREATE_DUMB"))

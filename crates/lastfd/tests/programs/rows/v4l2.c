@@ -61,6 +61,27 @@ static int subscribe(int fd)
 	return ioctl(fd, VIDIOC_SUBSCRIBE_EVENT, &wanted);
 }
 
+/* Tells of its own changes, too, and makes one. */
+static int bring_about(int fd)
+{
+	struct v4l2_event_subscription wanted = {
+		.type = V4L2_EVENT_CTRL,
+		.id = V4L2_CID_BRIGHTNESS,
+		.flags = V4L2_EVENT_SUB_FL_ALLOW_FEEDBACK,
+	};
+	struct v4l2_control control = { .id = V4L2_CID_BRIGHTNESS, .value = 1 };
+	int result = ioctl(fd, VIDIOC_SUBSCRIBE_EVENT, &wanted);
+
+	return result < 0 ? result : ioctl(fd, VIDIOC_S_CTRL, &control);
+}
+
+static void read_one(int fd)
+{
+	char frame[8192];
+
+	say_result(read(fd, frame, sizeof(frame)));
+}
+
 static void begin(struct held *held)
 {
 	held->known = VIDIOC_QUERYCAP;
@@ -128,6 +149,10 @@ static bool call(struct held *held, const char *operation)
 		start(held, 3);
 	else if (IS("begin a dry stream"))
 		start(held, 0);
+	else if (IS("bring an event about"))
+		say_ok(bring_about(fd));
+	else if (IS("read a frame"))
+		read_one(fd);
 	else if (IS("G_FMT"))
 		say_ok(ioctl(fd, VIDIOC_G_FMT, &format));
 	else if (IS("G_CTRL"))
