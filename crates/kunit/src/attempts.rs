@@ -103,14 +103,16 @@ impl SuiteRun<'_> {
         }
         // What was said before the case is not its own.
         world.watch.take(&[]);
+        world.watch.take_messages();
         let before = Inventory::of(&world.system);
         let ran = self.run_case(case, &test, &world.threads, fail_nth);
         let mut harm = ran.broken;
         if ran.fate == Fate::Sound {
             world.system.wait_for_releases();
         }
+        let mut went_wrong = false;
         for wrong in world.watch.take(meant) {
-            harm = true;
+            went_wrong = true;
             test.set_failure();
             test.log(wrong);
         }
@@ -127,8 +129,14 @@ impl SuiteRun<'_> {
             }
             left_behind = !left.is_empty();
         }
+        let messages = world.watch.take_messages();
+        if test.status() == Status::Failure {
+            messages.into_iter().for_each(|message| test.log(message));
+        }
+        harm |= went_wrong;
         match ran.fate {
-            Fate::Sound if left_behind => self.replace_world()?,
+            // Whoever comes next is not to suffer for it.
+            Fate::Sound if left_behind || went_wrong => self.replace_world()?,
             Fate::Sound => {}
             Fate::Cancelled | Fate::Stuck => self.world = None,
         }

@@ -39,6 +39,8 @@
 //!   it, with the place that took it.
 //! - A case fails if the kernel would have printed a warning, unless the case
 //!   [takes](Test::take_splats) it.
+//! - What a kernel's log would say beside, such as that a name exists, is told of a
+//!   case that failed.
 //! - A case fails if a driver broke a lifetime rule, whether or not anything came of
 //!   it: the [sanitizer](lastfd_sanitizer) watches, unless the [`Runner`] is told
 //!   otherwise, or the case [takes](Test::take_findings) what it found.
@@ -48,7 +50,8 @@
 //! - A case that takes too long fails; every wait of its System is cancelled
 //!   then, its cleanup runs, and the System is set aside with the thread, should
 //!   that still not end. The next cases have another System, in which the
-//!   suite's init runs again.
+//!   suite's init runs again; so they have after a case that left something
+//!   behind or that a kernel would have warned of.
 #![forbid(unsafe_code)]
 
 mod attempts;

@@ -1,5 +1,5 @@
-//! What went wrong while a case ran: what a kernel would have warned of, and the
-//! lifetime rules that were broken.
+//! What went wrong while a case ran: what a kernel would have warned of, the
+//! lifetime rules that were broken, and what the kernel's log would say beside that.
 
 use core::fmt;
 
@@ -37,37 +37,63 @@ impl fmt::Display for SplatSeen {
     }
 }
 
-/// Keeps the splats of a System.
-#[derive(Default)]
-struct Splats(Mutex<Vec<SplatSeen>>);
+/// How many messages of a case are kept.
+const MOST_MESSAGES: usize = 20;
 
-impl Listener for Splats {
+/// Keeps the splats of a System, and what it says beside them.
+#[derive(Default)]
+struct Kept {
+    splats: Mutex<Vec<SplatSeen>>,
+    messages: Mutex<Messages>,
+}
+
+/// What the kernel's log would say beside splats. Most of it only explains what a
+/// call gave, and is of no interest where a case passed.
+#[derive(Default)]
+struct Messages {
+    first: Vec<String>,
+    more: usize,
+}
+
+impl Listener for Kept {
     fn event(&self, event: &Event) {
-        if let EventKind::Splat { kind, device, text } = &event.kind {
-            self.0.lock().push(SplatSeen {
+        match &event.kind {
+            EventKind::Splat { kind, device, text } => self.splats.lock().push(SplatSeen {
                 kind: *kind,
                 device: device.clone(),
                 text: Arc::clone(text),
                 place: event.place,
                 seq: event.seq,
-            });
+            }),
+            EventKind::Message { device, text } => {
+                let mut messages = self.messages.lock();
+                if messages.first.len() == MOST_MESSAGES {
+                    messages.more += 1;
+                    return;
+                }
+                messages.first.push(match device {
+                    Some(device) => format!("kernel: {device}: {text}"),
+                    None => format!("kernel: {text}"),
+                });
+            }
+            _ => {}
         }
     }
 }
 
 /// Watches a System for a run.
 pub(crate) struct Watch {
-    splats: Arc<Splats>,
+    kept: Arc<Kept>,
     sanitizer: Option<Sanitizer>,
     _subscription: Subscription,
 }
 
 impl Watch {
     pub(crate) fn new(system: &System, sanitizer: bool) -> Watch {
-        let splats = Arc::new(Splats::default());
+        let kept = Arc::new(Kept::default());
         Watch {
-            _subscription: system.subscribe(splats.clone()),
-            splats,
+            _subscription: system.subscribe(kept.clone()),
+            kept,
             sanitizer: sanitizer.then(|| Sanitizer::watch(system)),
         }
     }
@@ -75,7 +101,7 @@ impl Watch {
     /// The splats since the last call. A finding that only explains splats goes with
     /// them.
     pub(crate) fn take_splats(&self) -> Vec<SplatSeen> {
-        let splats = core::mem::take(&mut *self.splats.0.lock());
+        let splats = core::mem::take(&mut *self.kept.splats.lock());
         if let Some(sanitizer) = &self.sanitizer {
             let taken = |seq: &u64| splats.iter().any(|splat| splat.seq == *seq);
             sanitizer.retain(|finding| {
@@ -98,11 +124,20 @@ impl Watch {
         // The reports stand after what they explain.
         let mut findings = self.take_findings();
         findings.retain(|finding| !meant.contains(&finding.rule.number));
-        let splats = core::mem::take(&mut *self.splats.0.lock());
+        let splats = core::mem::take(&mut *self.kept.splats.lock());
         let splats = splats.iter().map(ToString::to_string);
         splats
             .chain(findings.iter().map(ToString::to_string))
             .collect()
+    }
+
+    /// What the kernel's log would have said since the last call.
+    pub(crate) fn take_messages(&self) -> Vec<String> {
+        let Messages { mut first, more } = core::mem::take(&mut *self.kept.messages.lock());
+        if more > 0 {
+            first.push(format!("kernel: and {more} more"));
+        }
+        first
     }
 
     pub(crate) fn is_sanitized(&self) -> bool {

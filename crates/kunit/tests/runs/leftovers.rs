@@ -292,3 +292,49 @@ fn a_class_that_is_left_behind_is_named_and_a_frameworks_own_is_not() {
     });
     assert!(output.contains("    ok 1 c\n"), "{output}");
 }
+
+#[test]
+fn a_case_that_broke_something_is_the_last_in_its_system() {
+    let inits = Arc::new(Mutex::new(0));
+    let counted = inits.clone();
+    let breaks = |test: &Test| {
+        let device = platform_device_register(test.system(), "x", PlatformId::None).unwrap();
+        put_device(&device);
+        platform_device_unregister(&device);
+    };
+    let whole = |test: &Test| {
+        let device = kunit_unbound_platform_device_register(test, "y").unwrap();
+        assert!(!device.parent().unwrap().is_released());
+    };
+    let suite = Suite::new("s")
+        .suite_init(move |_| {
+            *counted.lock() += 1;
+            Ok(())
+        })
+        .case(Case::new("breaks", breaks))
+        .case(Case::new("whole", whole))
+        .case(Case::new("as_well", whole));
+    let output = ktap(&[suite]);
+    let ends = "    not ok 1 breaks\n    ok 2 whole\n    ok 3 as_well\n";
+    assert!(output.contains(ends), "{output}");
+    assert_eq!(*inits.lock(), 2);
+}
+
+#[test]
+fn what_the_kernels_log_would_say_is_told_of_a_case_that_failed_alone() {
+    let twice = |test: &Test| {
+        kunit_root_device_register(test, "x").unwrap();
+        kunit_root_device_register(test, "x").map(|_| ())
+    };
+    let failing = Case::new("fails", twice);
+    let passing = Case::new("passes", move |test| {
+        assert!(twice(test).is_err());
+    });
+    let output = ktap(&[Suite::new("s").case(failing).case(passing)]);
+    lines_with(&output, "# fails: the case returned EEXIST");
+    let told = lines_with(&output, "cannot create duplicate filename");
+    assert_eq!(
+        told,
+        ["# fails: kernel: x: cannot create duplicate filename in sysfs"]
+    );
+}
