@@ -229,7 +229,10 @@ pub fn misc_register(system: &System, misc: &Miscdevice) -> Result {
         splat(
             system,
             SplatKind::Bug,
-            "misc_register of what is registered",
+            &format!(
+                "misc_register of {}, which is registered already",
+                misc.0.name
+            ),
         );
         return Err(Errno::EBUSY);
     }
