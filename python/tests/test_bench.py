@@ -119,12 +119,14 @@ def test_a_removal_that_never_comes_is_no_clean_verdict() -> None:
             bench.finish().check()
 
 
-def test_nothing_is_left_of_a_process_that_is_killed() -> None:
+def test_no_program_is_left_of_a_process_that_is_killed(tmp_path: Path) -> None:
     script = (
         "import lastfd, os, signal; b = lastfd.Bench(); p = b.spawn('sleep', '1000'); "
         "print(b._session._process.pid, p.pid, flush=True); os.kill(os.getpid(), signal.SIGKILL)"
     )
-    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    # What it wrote stays, as it does of any process that is killed.
+    env = {**os.environ, "TMPDIR": str(tmp_path)}
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=env)
     bench, program = map(int, run.stdout.split())
     assert gone(bench) and gone(program)
 
