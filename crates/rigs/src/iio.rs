@@ -4,6 +4,7 @@ use lastfd_chrdev::{OpenFile, OpenFlags, open};
 use lastfd_iio::raw::*;
 use lastfd_iio::*;
 use lastfd_model::raw::*;
+use lastfd_model::resource::Regs;
 use lastfd_model::{Result, System};
 use lastfd_sync::{Arc, Mutex};
 
@@ -163,6 +164,32 @@ pub fn dummy(parent: &Device) -> Result<IioDev> {
     )?;
     let silent = devm_iio_trigger_alloc(parent, "silent")?;
     devm_iio_trigger_register(parent, &silent)?;
+    devm_iio_device_register(parent, &iio)?;
+    Ok(iio)
+}
+
+/// A device with a FIFO in its hardware, of which its driver reads a register when it is
+/// asked for samples; there are none.
+///
+/// # Errors
+/// What making it gives.
+pub fn with_fifo(parent: &Device, regs: Regs) -> Result<IioDev> {
+    let iio = devm_iio_device_alloc(parent)?;
+    iio.set_name("sensor");
+    iio.set_modes(Modes::DIRECT);
+    iio.set_channels([ChannelSpec {
+        indexed: true,
+        scan_type: ScanType::unsigned(16),
+        ..ChannelSpec::default()
+    }]);
+    iio.set_info(IioInfo {
+        hwfifo_flush_to_buffer: Some(Arc::new(move |_, _| {
+            let _ = regs.read(0);
+            Ok(0)
+        })),
+        ..IioInfo::default()
+    });
+    devm_iio_kfifo_buffer_setup(parent, &iio, IioBufferSetupOps::default())?;
     devm_iio_device_register(parent, &iio)?;
     Ok(iio)
 }

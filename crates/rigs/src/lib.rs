@@ -16,9 +16,11 @@ pub mod iio;
 pub mod v4l2;
 
 use lastfd_model::raw::{
-    Device, Driver, PlatformId, device_is_registered, driver_register, driver_unregister,
-    platform_device_register, platform_device_unregister, platform_driver,
+    Action, Device, Driver, PlatformId, device_is_registered, devm_add_action_or_reset,
+    driver_register, driver_unregister, platform_device_register, platform_device_unregister,
+    platform_driver,
 };
+use lastfd_model::resource::{RegisterBlock, Regs, Resource};
 use lastfd_model::{Event, EventKind, Recording, Result, System};
 use lastfd_sync::{Arc, Clock, Mutex};
 
@@ -43,6 +45,18 @@ impl<M> core::fmt::Debug for Rig<M> {
             .field("hardware", &self.hardware)
             .finish_non_exhaustive()
     }
+}
+
+/// Registers of a device's own, mapped while it is bound (`devm_ioremap`).
+///
+/// # Errors
+/// `ENOMEM` if told to fail.
+#[track_caller]
+pub fn devm_ioremap(device: &Device, name: &str) -> Result<Regs> {
+    let regs = RegisterBlock::memory(16).map(&device.system(), Some(device), name);
+    let mapped = regs.clone();
+    devm_add_action_or_reset(device, Action::new(move || mapped.free()).named("iounmap"))?;
+    Ok(regs)
 }
 
 /// What a driver's probe does: it makes an `M`.

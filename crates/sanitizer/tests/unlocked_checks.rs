@@ -8,14 +8,11 @@ use lastfd_cec::raw::{
     CecAdapOps, cec_allocate_adapter, cec_register_adapter, cec_unregister_adapter,
 };
 use lastfd_chrdev::{MapRequest, OpenFile, OpenFlags, PollMask, Try, open};
-use lastfd_iio::raw::{
-    IioBufferSetupOps, IioInfo, devm_iio_device_alloc, devm_iio_device_register,
-    devm_iio_kfifo_buffer_setup,
-};
-use lastfd_iio::{ChannelSpec, Modes, ScanType};
 use lastfd_model::raw::*;
-use lastfd_model::resource::{RegisterBlock, Regs, Resource};
+use lastfd_model::resource::Regs;
 use lastfd_model::{Errno, Event, EventKind, Result, System};
+use lastfd_rigs::devm_ioremap;
+use lastfd_rigs::iio::with_fifo;
 use lastfd_sanitizer::{Finding, Owner, Sanitizer};
 use lastfd_sync::explore::{self, Search, Strategy, search};
 use lastfd_sync::{Arc, Clock, Mutex, thread};
@@ -99,17 +96,9 @@ fn is_met(of: (&'static str, &'static str), path: &'static str, probe: Probe, us
     assert!(searched.schedules <= 10_000);
 }
 
-/// `devm_ioremap`.
-fn map(device: &Device) -> Result<Regs> {
-    let regs = RegisterBlock::memory(16).map(&device.system(), Some(device), "sensor");
-    let mapped = regs.clone();
-    devm_add_action_or_reset(device, Action::new(move || mapped.free()).named("iounmap"))?;
-    Ok(regs)
-}
-
 /// A video device whose calls read a register.
 fn video(device: &Device) -> Result {
-    let (system, regs) = (device.system(), map(device)?);
+    let (system, regs) = (device.system(), devm_ioremap(device, "sensor")?);
     let v4l2_dev = V4l2Device::new(&system);
     v4l2_device_register(Some(device), &v4l2_dev)?;
     let vdev = video_device_alloc(&system)?;
@@ -167,24 +156,8 @@ fn adapter(device: &Device) -> Result {
 
 /// An IIO device with a FIFO in its hardware, which its driver reads a register for.
 fn converter(device: &Device) -> Result {
-    let regs = map(device)?;
-    let iio = devm_iio_device_alloc(device)?;
-    iio.set_name("sensor");
-    iio.set_modes(Modes::DIRECT);
-    iio.set_channels([ChannelSpec {
-        indexed: true,
-        scan_type: ScanType::unsigned(16),
-        ..ChannelSpec::default()
-    }]);
-    iio.set_info(IioInfo {
-        hwfifo_flush_to_buffer: Some(Arc::new(move |_, _| {
-            let _ = regs.read(0);
-            Ok(0)
-        })),
-        ..IioInfo::default()
-    });
-    devm_iio_kfifo_buffer_setup(device, &iio, IioBufferSetupOps::default())?;
-    devm_iio_device_register(device, &iio)
+    with_fifo(device, devm_ioremap(device, "sensor")?)?;
+    Ok(())
 }
 
 #[test]

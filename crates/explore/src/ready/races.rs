@@ -7,18 +7,13 @@ use lastfd_cec::raw::{
     cec_unregister_adapter,
 };
 use lastfd_chrdev::{Cdev, File, FileOps, OpenFlags, Try, cdev_add, cdev_del, open, open_devt};
-use lastfd_iio::raw::{
-    IioBufferSetupOps, IioDev, IioInfo, devm_iio_device_alloc, devm_iio_device_register,
-    devm_iio_kfifo_buffer_setup,
-};
-use lastfd_iio::{ChannelSpec, Modes, ScanType};
 use lastfd_model::raw::{
-    Action, Device, DeviceSpec, PlatformId, alloc_chrdev_region, attr_write, device_add,
-    device_initialize, device_unregister, devm_add_action, get_device, no_release, put_device,
+    Device, DeviceSpec, PlatformId, alloc_chrdev_region, attr_write, device_add, device_initialize,
+    device_unregister, get_device, no_release, put_device,
 };
-use lastfd_model::resource::{RegisterBlock, Regs, Resource};
 use lastfd_model::{Errno, Result};
-use lastfd_rigs::{DriverSpec, Rig};
+use lastfd_rigs::iio::with_fifo;
+use lastfd_rigs::{DriverSpec, Rig, devm_ioremap};
 use lastfd_sync::{Arc, Mutex};
 use lastfd_v4l2::raw::{
     V4l2Device, V4l2FileOperations, VflType, VideoDevice, v4l2_device_register,
@@ -65,14 +60,6 @@ pub(super) fn all() -> Vec<Ready> {
     ]
 }
 
-/// Registers that the driver has mapped for as long as it is bound.
-fn registers(device: &Device) -> Result<Regs> {
-    let regs = RegisterBlock::memory(4).map(&device.system(), Some(device), "registers");
-    let mapped = regs.clone();
-    devm_add_action(device, Action::new(move || mapped.free()).named("iounmap"))?;
-    Ok(regs)
-}
-
 fn plug<M: Clone + Send + 'static>(
     world: &World,
     probe: impl Fn(&Device) -> Result<M> + Send + Sync + 'static,
@@ -89,7 +76,8 @@ fn plug<M: Clone + Send + 'static>(
 
 /// `industrialio-buffer.c: iio_buffer_read`, `iio_buffer_flush_hwfifo`.
 fn iio_read_against_unplug(world: &World) {
-    let rig = plug(world, iio_with_fifo, |_| {});
+    let probe = |parent: &Device| with_fifo(parent, devm_ioremap(parent, "registers")?);
+    let rig = plug(world, probe, |_| {});
     let iio = rig.made().expect("the probe succeeded").dev().clone();
     for (attribute, value) in [
         ("scan_elements/in_voltage0_en", b"1"),
@@ -105,37 +93,13 @@ fn iio_read_against_unplug(world: &World) {
     rig.end();
 }
 
-/// A device whose hardware keeps samples that the driver fetches when it is asked.
-fn iio_with_fifo(parent: &Device) -> Result<IioDev> {
-    let regs = registers(parent)?;
-    let iio = devm_iio_device_alloc(parent)?;
-    iio.set_name("sensor");
-    iio.set_modes(Modes::DIRECT);
-    iio.set_channels([ChannelSpec {
-        indexed: true,
-        scan_type: ScanType::unsigned(16),
-        ..ChannelSpec::default()
-    }]);
-    iio.set_info(IioInfo {
-        hwfifo_flush_to_buffer: Some(Arc::new(move |_, _| {
-            // Nothing is there to be moved.
-            let _ = regs.read(0);
-            Ok(0)
-        })),
-        ..IioInfo::default()
-    });
-    devm_iio_kfifo_buffer_setup(parent, &iio, IioBufferSetupOps::default())?;
-    devm_iio_device_register(parent, &iio)?;
-    Ok(iio)
-}
-
 /// `v4l2-dev.c: v4l2_read`.
 fn v4l2_read_against_unplug(world: &World) {
     let made: Arc<Mutex<Option<(V4l2Device, VideoDevice)>>> = Arc::default();
     let in_remove = Arc::clone(&made);
     let probe = move |device: &Device| {
         let system = device.system();
-        let regs = registers(device)?;
+        let regs = devm_ioremap(device, "registers")?;
         let v4l2_dev = V4l2Device::new(&system);
         v4l2_device_register(Some(device), &v4l2_dev)?;
         let vdev = video_device_alloc(&system)?;
