@@ -160,6 +160,11 @@ Examples:
   lastfd ctl --run 4711.0 files";
 
 const KUNIT_EXAMPLES: &str = "\
+A condition is an attribute, one of < <= > >= = !=, and a value, as a kernel's kunit.filter has it:
+  speed                  very_slow, slow, normal, in this order
+  module=NAME            the crate that a suite is of; = and != only
+  is_init                true or false
+
 With --fail-nth a case may fail its expectations and has passed all the same: what counts is
 that it neither panics, hangs nor leaves something behind, and that a kernel would not have
 warned.
@@ -169,6 +174,7 @@ Exit status: 0 if every case passed or was skipped, 1 if one failed, 64 if there
 Examples:
   lastfd kunit
   lastfd kunit --filter 'matrix*' --filter kunit-device.kunit_device_*
+  lastfd kunit --attributes 'module=lastfd_suites,speed>=slow' --list-attributes
   lastfd kunit --fail-nth all
   lastfd kunit --format ktap | ./tools/testing/kunit/kunit.py parse";
 
@@ -515,6 +521,18 @@ pub(crate) struct KunitArgs {
     #[arg(long, value_name = "GLOB")]
     pub(crate) filter: Vec<String>,
 
+    /// Only those for which all these conditions hold, separated by commas
+    #[arg(long, value_name = "CONDITIONS", default_value = "speed>slow")]
+    pub(crate) attributes: String,
+
+    /// Show what --attributes leaves out as skipped
+    #[arg(long)]
+    pub(crate) skip_others: bool,
+
+    /// Run slow cases, too: the same as no conditions
+    #[arg(long, conflicts_with = "attributes")]
+    pub(crate) slow: bool,
+
     /// How to tell [default: pretty on a terminal, else ktap]
     #[arg(long, value_enum)]
     pub(crate) format: Option<KunitFormat>,
@@ -523,9 +541,18 @@ pub(crate) struct KunitArgs {
     #[arg(long)]
     pub(crate) list: bool,
 
-    /// Run slow cases, too
+    /// List them with their attributes
     #[arg(long)]
-    pub(crate) slow: bool,
+    pub(crate) list_attributes: bool,
+
+    /// The kernel whose rules to follow, where a suite does not say
+    #[arg(long, value_name = "RULES", default_value_t, value_parser = parse_rules)]
+    pub(crate) rules: Rules,
+
+    /// Longest time for each half of a case, where it does not say: its init and body, its exit
+    /// and cleanup
+    #[arg(long, value_name = "TIME", default_value = "300s", value_parser = parse_time)]
+    pub(crate) timeout: Duration,
 
     /// Do not watch for broken lifetime rules
     #[arg(long)]

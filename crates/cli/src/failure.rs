@@ -56,6 +56,8 @@ pub(crate) enum Failure {
     },
     #[error("there is no case '{0}'; `lastfd kunit --list` names them, SUITE or SUITE.CASE")]
     NoCase(String),
+    #[error("no case fits '{0}'; `lastfd kunit --slow --list-attributes` shows what each has")]
+    NoCaseWith(String),
     #[error(
         "there is no exploration '{name}'; near it are {known}; `lastfd explore --list` has all"
     )]
@@ -115,6 +117,7 @@ impl Failure {
             | Failure::EmitOne
             | Failure::Emit { .. }
             | Failure::NoCase(_)
+            | Failure::NoCaseWith(_)
             | Failure::Within(_)
             | Failure::NoPage { .. }
             | Failure::NoExploration { .. }

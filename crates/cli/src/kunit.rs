@@ -3,26 +3,32 @@
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
-use lastfd::kunit::{Filter, Glob, Junit, Ktap, Pretty, Reporter, Runner, Speed, Suite, list};
+use lastfd::kunit::{
+    Filter, FilterAction, Glob, Junit, Ktap, Pretty, Reporter, Runner, Suite, list,
+};
 use lastfd::suites;
 
 use crate::args::{KunitArgs, KunitFormat};
 use crate::failure::Failure;
 
 pub(crate) fn kunit(args: &KunitArgs) -> Result<ExitCode, Failure> {
-    let mut filter = Filter {
+    let filter = Filter {
         globs: args.filter.iter().map(|glob| Glob::new(glob)).collect(),
-        ..Filter::default()
+        attributes: match args.slow {
+            true => Vec::new(),
+            false => Filter::parse_attributes(&args.attributes)?,
+        },
+        action: match args.skip_others {
+            true => FilterAction::Skip,
+            false => FilterAction::default(),
+        },
     };
-    if !args.slow {
-        filter.attributes = Filter::parse_attributes(&format!("speed>{}", Speed::Slow))?;
-    }
     let chosen = filter.apply(&suites::all());
     if chosen.is_empty() {
-        return Err(Failure::NoCase(args.filter.join("', '")));
+        return Err(none_chosen(args, &filter));
     }
-    if args.list {
-        return told(list(&chosen, false, io::stdout().lock()));
+    if args.list || args.list_attributes {
+        return told(list(&chosen, args.list_attributes, io::stdout().lock()));
     }
     let mut out = anstream::stdout().lock();
     let format = args.format.unwrap_or(if io::stdout().is_terminal() {
@@ -31,6 +37,8 @@ pub(crate) fn kunit(args: &KunitArgs) -> Result<ExitCode, Failure> {
         KunitFormat::Ktap
     });
     let mut runner = Runner::new()
+        .rules(args.rules)
+        .timeout(args.timeout)
         .sanitizer(!args.no_sanitizer)
         .debug(args.debug.options());
     if let Some(which) = args.debug.fail_nth {
@@ -40,6 +48,18 @@ pub(crate) fn kunit(args: &KunitArgs) -> Result<ExitCode, Failure> {
         KunitFormat::Ktap => run(&runner, &chosen, &mut Ktap::new(&mut out)),
         KunitFormat::Junit => run(&runner, &chosen, &mut Junit::new(&mut out)),
         KunitFormat::Pretty => run(&runner, &chosen, &mut Pretty::new(&mut out)),
+    }
+}
+
+/// Whether it was the names that fit nothing, or the conditions.
+fn none_chosen(args: &KunitArgs, filter: &Filter) -> Failure {
+    let named = Filter {
+        globs: filter.globs.clone(),
+        ..Filter::default()
+    };
+    match named.apply(&suites::all()).is_empty() {
+        true => Failure::NoCase(args.filter.join("', '")),
+        false => Failure::NoCaseWith(args.attributes.clone()),
     }
 }
 
