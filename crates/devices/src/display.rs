@@ -2,11 +2,15 @@
 
 use core::time::Duration;
 
-use lastfd_drm::raw::{Features, drm_atomic_helper_shutdown, drm_dev_register, drm_dev_unregister};
+use lastfd_drm::raw::{
+    Beat, Features, drm_atomic_helper_shutdown, drm_dev_register, drm_dev_unregister,
+};
 use lastfd_drm::typed::{self as drm, UnregisteredDevice};
 use lastfd_model::typed::{self, Bound, Device, PlatformDevice};
 use lastfd_model::{Result, System};
+use lastfd_sync::Arc;
 
+use crate::fault::{Due, Source};
 use crate::kind::{BadValue, Key, Kind, Settings};
 use crate::plug::{Hardware, Socket, platform_driver};
 
@@ -73,7 +77,30 @@ impl Hardware for Display {
     }
 
     fn insert(&self, socket: &Socket<'_>) -> Result<PlatformDevice> {
-        socket.register(self.removal)
+        let source = Source::default();
+        socket.has_source(&source, &["delay", "drop", "repeat", "stop", "start"]);
+        socket.register(Board {
+            removal: self.removal,
+            source,
+        })
+    }
+}
+
+/// What the driver is told of the hardware.
+struct Board {
+    removal: DisplayRemoval,
+    /// The vblanks.
+    source: Source,
+}
+
+/// What goes wrong with the next vblank. Their count is the core's own, of 64 bits: it
+/// has nothing to wrap.
+fn beat(source: &Source) -> Beat {
+    match source.due() {
+        Due::Comes | Due::Wrapping => Beat::Comes,
+        Due::Late(time) => Beat::Late(time),
+        Due::Again => Beat::Twice,
+        Due::Lost | Due::Nothing => Beat::Lost,
     }
 }
 
@@ -81,12 +108,13 @@ impl Hardware for Display {
 struct DisplayDriver;
 
 impl typed::Driver for DisplayDriver {
-    type Info = DisplayRemoval;
+    type Info = Board;
 
-    fn probe(device: &Device<Bound>, removal: &DisplayRemoval) -> Result<DisplayDriver> {
+    fn probe(device: &Device<Bound>, board: &Board) -> Result<DisplayDriver> {
         let card = UnregisteredDevice::new(device, Card, ())?;
-        card.add_crtcs(1, FRAME)?;
-        match removal {
+        let source = board.source.clone();
+        card.add_crtcs_with(1, FRAME, Arc::new(move || beat(&source)))?;
+        match board.removal {
             DisplayRemoval::Unplug => drop(card.register(device)?),
             // The typed face has no registration that leaves files working without
             // hardware.

@@ -4,7 +4,7 @@ use lastfd_iio::{
     Builder, ChanType, ChannelSpec, Driver, EventDirection, EventInfo, EventMask, EventSpec,
     EventType, ExtInfo, Iio, Info, InfoMask, Modifier, SharedBy, Value, event_code,
 };
-use lastfd_model::resource::{Owned, RegisterBlock, RegisterModel, Regs};
+use lastfd_model::resource::{DelayedWork, Owned, RegisterBlock, RegisterModel, Regs};
 use lastfd_model::typed::{self, Bound, Device, Devres, PlatformDevice};
 use lastfd_model::{Errno, Result, System};
 use lastfd_sync::{Arc, Mutex};
@@ -52,8 +52,9 @@ const PROXIMITY: &str = "lastfd-proximity";
 const PER_LUX: u32 = 10;
 const MOST_LUX: u32 = 100_000;
 const MOST_RAW: u32 = 65_535;
-/// What its interrupt can do wrong.
-const LOSES: &[&str] = &["drop", "stop", "start"];
+/// What can go wrong with a change of the level: its interrupt is late or lost, or it is
+/// not measured.
+const CHANGES: &[&str] = &["delay", "drop", "repeat", "stop", "start"];
 const ANY_LUX: &str = "0 to 100000";
 const ANY_RAW: &str = "0 to 65535";
 
@@ -163,7 +164,7 @@ impl Hardware for LightSensor {
             return Err(Errno::EINVAL);
         }
         let level = Level::new(self.lux * PER_LUX);
-        socket.has_source(&level.source(), LOSES);
+        socket.has_source(&level.source(), CHANGES);
         let of_key = level.clone();
         socket.on_set("lux", move |text| {
             let lux: u32 = number("lux", text, ANY_LUX, |lux| *lux <= MOST_LUX)?;
@@ -194,7 +195,7 @@ impl Hardware for ProximitySensor {
             return Err(Errno::EINVAL);
         }
         let level = Level::new(self.raw);
-        socket.has_source(&level.source(), LOSES);
+        socket.has_source(&level.source(), CHANGES);
         let of_key = level.clone();
         socket.on_set("raw", move |text| {
             of_key.set(number("raw", text, ANY_RAW, |raw| *raw <= MOST_RAW)?);
@@ -224,22 +225,29 @@ struct Board {
 #[derive(Clone)]
 struct Level(Arc<Mutex<LevelState>>);
 
+#[derive(Default)]
 struct LevelState {
     source: Source,
     counts: u32,
-    /// Who is interrupted: the driver, while it is bound.
-    interrupt: Option<Arc<Interrupt>>,
+    /// While the driver is bound.
+    line: Option<Arc<Line>>,
+    /// Levels before and after that the driver is still to be told of.
+    untold: Vec<(u32, u32)>,
 }
 
-/// Told of the level before and after.
-type Interrupt = dyn Fn(u32, u32) + Send + Sync;
+/// The interrupt of a driver.
+struct Line {
+    /// Told of the level before and after.
+    handler: Box<dyn Fn(u32, u32) + Send + Sync>,
+    /// Raises it later.
+    late: DelayedWork,
+}
 
 impl Level {
     fn new(counts: u32) -> Level {
         Level(Arc::new(Mutex::new(LevelState {
-            source: Source::default(),
             counts,
-            interrupt: None,
+            ..LevelState::default()
         })))
     }
 
@@ -248,19 +256,48 @@ impl Level {
     }
 
     fn set(&self, counts: u32) {
-        let (before, interrupt) = {
-            let mut state = self.0.lock();
-            let before = core::mem::replace(&mut state.counts, counts);
-            let comes = state.source.due() == Due::Comes;
-            (before, state.interrupt.clone().filter(|_| comes))
+        let mut state = self.0.lock();
+        let due = state.source.due();
+        if due == Due::Again {
+            return;
+        }
+        let before = core::mem::replace(&mut state.counts, counts);
+        let late = match due {
+            Due::Comes => None,
+            Due::Late(time) => Some(time),
+            _ => return,
         };
-        if let Some(interrupt) = interrupt {
-            interrupt(before, counts);
+        let Some(line) = state.line.clone() else {
+            return;
+        };
+        state.untold.push((before, counts));
+        drop(state);
+        match late {
+            // One that is late already takes it along.
+            Some(time) => drop(line.late.schedule(time)),
+            None => self.interrupt(),
         }
     }
 
-    fn connect(&self, interrupt: Option<Arc<Interrupt>>) {
-        let old = core::mem::replace(&mut self.0.lock().interrupt, interrupt);
+    /// The driver is told what it was not yet.
+    fn interrupt(&self) {
+        let (line, untold) = {
+            let mut state = self.0.lock();
+            (state.line.clone(), core::mem::take(&mut state.untold))
+        };
+        if let Some(line) = line {
+            for (before, after) in untold {
+                (line.handler)(before, after);
+            }
+        }
+    }
+
+    fn connect(&self, line: Option<Arc<Line>>) {
+        let old = {
+            let mut state = self.0.lock();
+            state.untold.clear();
+            core::mem::replace(&mut state.line, line)
+        };
         drop(old);
     }
 }
@@ -285,6 +322,13 @@ impl typed::Driver for LevelDriver {
         let block = RegisterBlock::new(4, board.level.clone());
         let registers = block.map(&device.system(), Some(device.raw()), "registers");
         let registers = Devres::new(device, Owned::new(registers))?;
+        let of_work = Arc::downgrade(&board.level.0);
+        let late = DelayedWork::new(&device.system(), Some(device.raw()), "late", move || {
+            if let Some(level) = of_work.upgrade() {
+                Level(level).interrupt();
+            }
+        });
+        let late = device.own(late)?;
         // Runs after the IIO device is unregistered, which comes later on the list.
         let level = board.level.clone();
         device.on_unbind(move || level.connect(None))?;
@@ -297,7 +341,7 @@ impl typed::Driver for LevelDriver {
                 thresholds: Arc::clone(&thresholds),
             })?;
         let (iio, type_) = (registered.iio().get(), board.type_);
-        board.level.connect(Some(Arc::new(move |before, after| {
+        let handler = move |before, after| {
             let crossed = thresholds.lock().crossed(before, after);
             for direction in crossed {
                 let code = event_code(
@@ -312,6 +356,10 @@ impl typed::Driver for LevelDriver {
                 );
                 iio.push_event(code, iio.time_ns());
             }
+        };
+        board.level.connect(Some(Arc::new(Line {
+            handler: Box::new(handler),
+            late,
         })));
         Ok(LevelDriver)
     }

@@ -371,3 +371,26 @@ fn the_beginning_of_each_frame_is_told_with_its_number() {
     drop((file, camera));
     assert_eq!(leaks(system), [""; 0]);
 }
+
+/// As vivid's and other cameras: the end of a stream is a thing of codecs.
+#[test]
+fn there_are_events_of_controls_and_of_frames_and_no_others() {
+    let (system, _clock) = world();
+    let camera = plug(&system, "camera");
+    let file = open_node(&system, PATH);
+    for type_ in [
+        V4L2_EVENT_EOS,
+        V4L2_EVENT_VSYNC,
+        V4L2_EVENT_SOURCE_CHANGE,
+        V4L2_EVENT_ALL,
+    ] {
+        let mut wanted = V4l2EventSubscription {
+            type_,
+            ..V4l2EventSubscription::default()
+        };
+        let refused = ioctl(&file, VIDIOC_SUBSCRIBE_EVENT, &mut wanted);
+        assert_eq!(refused, Err(Errno::EINVAL), "{type_}");
+    }
+    drop((file, camera));
+    assert_eq!(leaks(system), [""; 0]);
+}

@@ -4,7 +4,9 @@ use core::time::Duration;
 
 use lastfd_abi::drm::*;
 use lastfd_chrdev::{MapRequest, Mapping, OpenFile, OpenFlags, PollMask, open};
+use lastfd_devices::SourceFault;
 use lastfd_model::{Errno, Result};
+use lastfd_sync::Clock;
 
 use crate::{
     every_allocation_that_fails_is_unwound, ioctl, leaks, nothing_is_left_however_it_ends,
@@ -41,6 +43,58 @@ fn next_vblank(file: &OpenFile) -> Result<i32> {
         ..DrmWaitVblankReply::default()
     };
     ioctl(file, DRM_IOCTL_WAIT_VBLANK, &mut wait)
+}
+
+/// The number of the next vblank, and how many frames it took.
+fn vblank(file: &OpenFile, clock: &Clock) -> (u32, u128) {
+    let mut wait = DrmWaitVblankReply {
+        type_: _DRM_VBLANK_RELATIVE,
+        sequence: 1,
+        ..DrmWaitVblankReply::default()
+    };
+    let before = clock.now().since_start();
+    ioctl(file, DRM_IOCTL_WAIT_VBLANK, &mut wait).unwrap();
+    let took = clock.now().since_start() - before;
+    (
+        wait.sequence,
+        (took.as_nanos() * 60 + 500_000_000) / 1_000_000_000,
+    )
+}
+
+#[test]
+fn vblanks_are_lost_late_told_twice_and_stop() {
+    let (system, clock) = world();
+    let display = plug(&system, "display");
+    let file = open_node(&system, PATH);
+    let (first, _) = vblank(&file, &clock);
+    assert_eq!(vblank(&file, &clock), (first + 1, 1));
+    // The core counts by the time what it was not told of.
+    display.fault(SourceFault::Drop(3)).unwrap();
+    assert_eq!(vblank(&file, &clock), (first + 5, 4));
+    display
+        .fault(SourceFault::Delay(Duration::from_secs(1)))
+        .unwrap();
+    let (late, frames) = vblank(&file, &clock);
+    assert_eq!((late, frames), (first + 5 + 61, 61));
+    display.fault(SourceFault::Repeat(1)).unwrap();
+    let told = system.record();
+    assert_eq!(vblank(&file, &clock), (late + 1, 1));
+    // The second one comes before the next does.
+    assert_eq!(vblank(&file, &clock), (late + 2, 1));
+    let twice = format!("vblank 0 number {}", late + 1);
+    let told = told.events();
+    let lines = told.iter().map(|event| event.kind.to_string());
+    let lines: Vec<_> = lines.filter(|line| line.contains("vblank")).collect();
+    let told = lines.iter().filter(|line| line.ends_with(&twice)).count();
+    assert_eq!(told, 2, "{lines:?}");
+    display.fault(SourceFault::Stop).unwrap();
+    assert_eq!(next_vblank(&file), Err(Errno::EBUSY));
+    display.fault(SourceFault::Start).unwrap();
+    let (again, _) = vblank(&file, &clock);
+    assert_eq!(vblank(&file, &clock), (again + 1, 1));
+    assert_eq!(display.fault(SourceFault::Wrap), Err(Errno::EOPNOTSUPP));
+    drop((file, display));
+    assert_eq!(leaks(system), [""; 0]);
 }
 
 #[test]

@@ -3,8 +3,8 @@
 
 use core::time::Duration;
 
-use lastfd_chrdev::OpenFile;
-use lastfd_devices::Plugged;
+use lastfd_chrdev::{OpenFile, PollMask};
+use lastfd_devices::{Plugged, SourceFault};
 use lastfd_iio::raw::IIO_GET_EVENT_FD_IOCTL;
 use lastfd_model::raw::{Device, attr_read, attr_write};
 use lastfd_model::{Errno, System};
@@ -238,6 +238,63 @@ fn a_level_that_crosses_its_threshold_is_an_event() {
         sensor.unbind().unwrap();
         sensor.set(key, "1").unwrap();
         assert_eq!(queue.read(&mut both), Err(Errno::ENODEV));
+        drop((file, queue, iio, sensor));
+        assert_eq!(leaks(system), [""; 0], "{words}");
+    }
+}
+
+#[test]
+fn a_change_of_the_level_is_told_late_or_not_at_all_or_is_not_measured() {
+    for (words, key, type_) in [
+        ("light", "lux", "illuminance"),
+        ("proximity", "raw", "proximity"),
+    ] {
+        let (system, clock) = world();
+        let sensor = plug(&system, &format!("{words}:{key}=10"));
+        let iio = iio(&system);
+        let (over, unit) = match words {
+            "light" => ("200", 10),
+            _ => ("20", 1),
+        };
+        let thresholds = format!("events/in_{type_}_thresh");
+        write(&iio, &format!("{thresholds}_rising_value"), over);
+        write(&iio, &format!("{thresholds}_rising_en"), "1");
+        let file = open_node(&system, PATH);
+        let queue = file.ioctl_file(IIO_GET_EVENT_FD_IOCTL, 0).unwrap();
+        let told = || queue.poll(PollMask::IN, Some(Duration::ZERO)) == PollMask::IN;
+        let take = || assert_eq!(queue.read(&mut [0; 16]), Ok(16), "{words}");
+        let is = |level: u32| {
+            let shown = attr_read(&iio, &format!("in_{type_}_raw")).unwrap();
+            assert_eq!(shown, format!("{}\n", level * unit).into_bytes(), "{words}");
+        };
+        let late = Duration::from_millis(50);
+        sensor.fault(SourceFault::Delay(late)).unwrap();
+        sensor.set(key, "30").unwrap();
+        is(30);
+        assert!(!told(), "{words}: it is late");
+        clock.advance(late);
+        assert!(told(), "{words}: it never came");
+        take();
+        sensor.set(key, "10").unwrap();
+        sensor.fault(SourceFault::Repeat(1)).unwrap();
+        sensor.set(key, "30").unwrap();
+        is(10);
+        assert!(!told(), "{words}: it was not measured");
+        sensor.set(key, "31").unwrap();
+        is(31);
+        take();
+        sensor.set(key, "10").unwrap();
+        sensor.fault(SourceFault::Drop(1)).unwrap();
+        sensor.set(key, "30").unwrap();
+        is(30);
+        assert!(!told(), "{words}: it was lost");
+        sensor.set(key, "10").unwrap();
+        // The driver goes before it comes.
+        sensor.fault(SourceFault::Delay(late)).unwrap();
+        sensor.set(key, "30").unwrap();
+        sensor.unbind().unwrap();
+        clock.advance(late);
+        assert_eq!(queue.read(&mut [0; 16]), Err(Errno::ENODEV));
         drop((file, queue, iio, sensor));
         assert_eq!(leaks(system), [""; 0], "{words}");
     }

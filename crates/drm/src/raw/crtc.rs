@@ -108,8 +108,25 @@ pub fn drm_crtcs(dev: &DrmDevice) -> Vec<DrmCrtc> {
     dev.vblank().crtcs()
 }
 
+/// What becomes of a vblank that is due, where display hardware is simulated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Beat {
+    /// It comes.
+    Comes,
+    /// Its frame takes that much longer.
+    Late(Duration),
+    /// It comes, and its interrupt is lost.
+    Lost,
+    /// Its interrupt comes twice.
+    Twice,
+}
+
+/// Asked once for each vblank that is due.
+pub type Beats = Arc<dyn Fn() -> Beat + Send + Sync>;
+
 /// A vblank source on the System's clock, as vkms has one in a timer.
 struct Source {
+    beats: Beats,
     timer: OnceLock<Timer>,
     /// When the timer is due next.
     due: Mutex<Ktime>,
@@ -124,7 +141,21 @@ struct Source {
 /// As [`drm_crtc_init`]; `ENOMEM`.
 #[track_caller]
 pub fn drm_crtc_init_simulated(dev: &DrmDevice, frame: Duration) -> Result<DrmCrtc> {
+    drm_crtc_init_simulated_with(dev, frame, Arc::new(|| Beat::Comes))
+}
+
+/// As [`drm_crtc_init_simulated`], with vblanks that something can go wrong with.
+///
+/// # Errors
+/// As [`drm_crtc_init`]; `ENOMEM`.
+#[track_caller]
+pub fn drm_crtc_init_simulated_with(
+    dev: &DrmDevice,
+    frame: Duration,
+    beats: Beats,
+) -> Result<DrmCrtc> {
     let source = Arc::new(Source {
+        beats,
         timer: OnceLock::new(),
         due: Mutex::new(Ktime::default()),
         frame,
@@ -166,12 +197,24 @@ pub fn drm_crtc_init_simulated(dev: &DrmDevice, frame: Duration) -> Result<DrmCr
             let (Some(source), Some(crtc)) = (source.upgrade(), crtc.upgrade()) else {
                 return Next::Stop;
             };
+            let beat = (source.beats)();
+            let next = match beat {
+                Beat::Late(time) => time,
+                _ => source.frame,
+            };
             {
                 let mut due = source.due.lock();
-                *due = due.after(source.frame);
+                *due = due.after(next);
             }
-            drm_crtc_handle_vblank(&DrmCrtc(crtc));
-            Next::After(source.frame)
+            let interrupts = match beat {
+                Beat::Comes => 1,
+                Beat::Twice => 2,
+                Beat::Late(_) | Beat::Lost => 0,
+            };
+            for _ in 0..interrupts {
+                drm_crtc_handle_vblank(&DrmCrtc(Arc::clone(&crtc)));
+            }
+            Next::After(next)
         })
     };
     let freed = timer.clone();

@@ -35,8 +35,9 @@ pub use bridge::{
     static_bridge,
 };
 pub use crtc::{
-    DisableVblank, DrmCrtc, DrmCrtcFuncs, EnableVblank, VblankTimestamp,
-    drm_atomic_helper_shutdown, drm_crtc_init, drm_crtc_init_simulated, drm_crtcs,
+    Beat, Beats, DisableVblank, DrmCrtc, DrmCrtcFuncs, EnableVblank, VblankTimestamp,
+    drm_atomic_helper_shutdown, drm_crtc_init, drm_crtc_init_simulated,
+    drm_crtc_init_simulated_with, drm_crtcs,
 };
 pub use device::{
     DrmDevice, devm_drm_dev_alloc, drm_dev_alloc, drm_dev_get, drm_dev_init, drm_dev_kref_read,

@@ -12,9 +12,10 @@ use lastfd_sync::{Arc, Mutex};
 
 use super::driver::{Driver, raw_driver};
 use crate::raw::{
-    self, DrmCrtc, DrmDevice, DrmEnter, DrmmAction, devm_drm_dev_alloc, drm_atomic_helper_shutdown,
-    drm_crtc_init_simulated, drm_crtc_vblank_on, drm_dev_enter, drm_dev_get, drm_dev_put,
-    drm_dev_register, drm_dev_unplug, drm_vblank_init, drmm_add_action_or_reset,
+    self, Beat, Beats, DrmCrtc, DrmDevice, DrmEnter, DrmmAction, devm_drm_dev_alloc,
+    drm_atomic_helper_shutdown, drm_crtc_init_simulated_with, drm_crtc_vblank_on, drm_dev_enter,
+    drm_dev_get, drm_dev_put, drm_dev_register, drm_dev_unplug, drm_vblank_init,
+    drmm_add_action_or_reset,
 };
 
 /// What the device is embedded in.
@@ -195,10 +196,19 @@ impl<D: Driver> UnregisteredDevice<D> {
     /// `ENOMEM`; `EINVAL` a second time.
     #[track_caller]
     pub fn add_crtcs(&self, count: usize, frame: Duration) -> Result<Vec<Crtc>> {
+        self.add_crtcs_with(count, frame, Arc::new(|| Beat::Comes))
+    }
+
+    /// As [`add_crtcs`](Self::add_crtcs), with vblanks that something can go wrong with.
+    ///
+    /// # Errors
+    /// `ENOMEM`; `EINVAL` a second time.
+    #[track_caller]
+    pub fn add_crtcs_with(&self, count: usize, frame: Duration, beats: Beats) -> Result<Vec<Crtc>> {
         let dev = &self.0.raw;
         drm_vblank_init(dev, count)?;
         let crtcs = (0..count).map(|_| {
-            let crtc = drm_crtc_init_simulated(dev, frame)?;
+            let crtc = drm_crtc_init_simulated_with(dev, frame, Arc::clone(&beats))?;
             drm_crtc_vblank_on(&crtc);
             Ok(Crtc(crtc))
         });
