@@ -6,6 +6,8 @@
 #[expect(dead_code, reason = "the other programs are not run here")]
 #[path = "../programs/compile.rs"]
 mod compile;
+#[path = "../programs/ordinary.rs"]
+mod ordinary;
 #[expect(dead_code, reason = "this program is talked to little")]
 #[path = "../programs/talk.rs"]
 mod talk;
@@ -44,6 +46,9 @@ fn a_crowd_of_programs_leaves_nothing_while_devices_come_and_go() {
     let Some(program) = compile::c("crowd") else {
         return;
     };
+    if ordinary::user(&["a_crowd_of_programs"], &[&program]) {
+        return;
+    }
     let before = (descriptors(), children());
     let bench = Bench::builder().keep(Keep::Verdict).build();
     let specs = ["camera:size=64x48,fps=max", "iio-adc"];

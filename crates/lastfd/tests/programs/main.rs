@@ -11,6 +11,7 @@ mod asleep;
 mod compile;
 mod held;
 mod last_close;
+mod ordinary;
 mod rows;
 mod signals;
 mod sweeps;

@@ -13,8 +13,8 @@ use lastfd_rigs::drm::{Card, Removal as CardRemoval, display_driver};
 use lastfd_rigs::v4l2::{Camera, Removal};
 use lastfd_rigs::{iio, v4l2};
 
-use crate::compile;
 use crate::talk::Talk;
+use crate::{compile, ordinary};
 
 pub(crate) const ROWS: &str = include_str!("../../../../docs/unplug-rows.tsv");
 
@@ -330,4 +330,14 @@ fn a_python_program_is_answered_the_same() {
         return;
     }
     plays_v4l2_and_iio(Path::new("python3"), &[&compile::python_rows()]);
+}
+
+#[test]
+fn an_ordinary_user_sees_every_row_as_recorded() {
+    let Some(program) = compile::c_rows("rows", &[]) else {
+        return;
+    };
+    // For an ordinary user the others are this already.
+    let tests = ["rows::every_call", "asleep::", "held::"];
+    ordinary::user(&tests, &[&program]);
 }
