@@ -2,6 +2,7 @@
 //! that. One that fails because more works now is good news for that page.
 
 use lastfd_chrdev::PollMask;
+use lastfd_model::{Holding, LedgerLine};
 use lastfd_sync::atomic::Ordering;
 
 use crate::rig::Rig;
@@ -91,4 +92,69 @@ fn with_restart_it_is_made_all_the_same() {
         return;
     };
     assert_eq!(said, "late 0 42 handled 1");
+}
+
+/// A signal to the process, where two threads wait that would both take it.
+#[test]
+fn of_two_threads_that_a_signal_may_be_for_one_gets_eintr_though_it_restarts() {
+    const SIGUSR1: i32 = 10;
+    let Some(rig) = Rig::alone() else { return };
+    let mut program = rig.start(&["guess"]);
+    assert_eq!(program.line(), "ready");
+    rig.until("both wait", || rig.waiters() == 2);
+    program.child.signaller().send(SIGUSR1);
+    assert_eq!(program.line(), "interrupted");
+    rig.until("both wait again", || rig.waiters() == 2);
+    rig.unplug();
+    assert_eq!(program.line(), "handled 1 interrupted 1");
+    assert!(program.end().success());
+}
+
+/// An exported buffer, or a second open: the first file through which memory is mapped has
+/// it.
+#[test]
+fn memory_that_is_mapped_through_another_file_is_a_copy() {
+    let Some(rig) = Rig::alone() else { return };
+    assert_eq!(
+        rig.run(&["copies"]),
+        "both frame frame\nfirst given second frame\n"
+    );
+}
+
+#[test]
+fn what_was_unmapped_is_known_at_the_last_close() {
+    let Some(rig) = Rig::alone() else { return };
+    let mapped = || {
+        rig.supervisor.open_files();
+        let ledger = rig.system.ledger();
+        let is = |line: &&LedgerLine| line.holding == Holding::Mapping;
+        ledger.iter().filter(is).count()
+    };
+    let mut program = rig.start(&["unmapped"]);
+    for said in ["mapped 0", "unmapped 0"] {
+        assert_eq!(program.line(), said);
+        assert_eq!(mapped(), 1, "{said}");
+        program.tell("");
+    }
+    assert_eq!(program.line(), "closed 0");
+    rig.until("it is known", || mapped() == 0);
+    program.tell("");
+    assert!(program.end().success());
+}
+
+#[test]
+fn a_process_has_256_descriptors_of_devices_at_most() {
+    let Some(rig) = Rig::alone() else { return };
+    assert_eq!(rig.run(&["fill"]), "opened 256 then EMFILE\n");
+}
+
+/// A link that is not in the trees and leads into them.
+#[test]
+fn a_link_from_outside_leads_to_the_machines_own() {
+    let Some(rig) = Rig::alone() else { return };
+    // The machine has no gadget.
+    assert_eq!(
+        rig.run(&["link"]),
+        "direct 0\nstat ENOENT\nto read ENOENT\nto write ENOENT\n"
+    );
 }

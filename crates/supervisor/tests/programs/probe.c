@@ -352,6 +352,39 @@ static int in_and_pri(void) {
     printf("poll %#x epoll %d\n", p.revents, epoll_wait(ep, out, 4, 0));
     return 0;
 }
+static int copies(void) { /* a limit: memory that two files show is mapped natively through the first alone */
+    int fd = node(O_RDWR), v = 0; ioctl(fd, CHILD, &v);
+    char *m = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 8192), *n = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, v, 8192);
+    if (m == MAP_FAILED || n == MAP_FAILED) { say("mmap", -1); return 1; }
+    printf("both %.5s %.5s\n", m, n); memcpy(m, "given", 5); printf("first %.5s second %.5s\n", m, n);
+    return 0;
+}
+static int unmapped(void) { /* a limit: munmap is the kernel's */
+    int fd = node(O_RDWR); char *m = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0);
+    if (m == MAP_FAILED) { say("mmap", -1); return 1; }
+    say("mapped", 0); next(); munmap(m, 4096); say("unmapped", 0); next(); close(fd); say("closed", 0); next();
+    return 0;
+}
+static int fill(void) { int n = 0, fd; while ((fd = open(NODE, O_RDWR)) >= 0 && n < 5000) n++; printf("opened %d then %s\n", n, name(fd)); return 0; }
+static int by_link(void) { /* a limit: the kernel follows a link from outside */
+    char folder[] = "/tmp/lastfd-probe-XXXXXX", path[64]; if (!mkdtemp(folder)) return 1;
+    snprintf(path, sizeof path, "%s/link", folder); symlink(NODE, path);
+    struct stat st; say("direct", stat(NODE, &st)); say("stat", stat(path, &st)); say("to read", open(path, O_RDONLY)); say("to write", open(path, O_RDWR) < 0 ? -1 : 0);
+    unlink(path); rmdir(folder);
+    return 0;
+}
+static int ended;
+static void *restarts(void *a) { /* a reader whose handler restarts */
+    char b; for (;;) { int r = read(*(int *)a, &b, 1); if (r >= 0 || errno != EINTR) return NULL; __sync_add_and_fetch(&ended, 1); (void)!write(1, "interrupted\n", 12); }
+}
+static int guess(void) { /* a limit: of two that a signal may be for, one gets EINTR */
+    int fd = node(O_RDWR); pthread_t t[2]; sigset_t s; sigemptyset(&s); sigaddset(&s, SIGUSR1); on(SIGUSR1, counted, SA_RESTART);
+    for (int i = 0; i < 2; i++) pthread_create(&t[i], NULL, restarts, &fd);
+    pthread_sigmask(SIG_BLOCK, &s, NULL); puts("ready"); fflush(stdout);
+    for (int i = 0; i < 2; i++) pthread_join(t[i], NULL);
+    printf("handled %d interrupted %d\n", (int)handled, ended);
+    return 0;
+}
 static int daemon_calls(void) { if (fork()) return 0; setsid(); if (fork()) _exit(0); return calls(); }
 static int mixed(void) {
     int fd = node(O_RDWR), other[2]; if (pipe(other)) return 1;
@@ -535,6 +568,11 @@ int main(int argc, char **argv) {
     if (!strcmp(what, "ppoll")) return ppoll_mask();
     if (!strcmp(what, "chdir")) return chdir_in();
     if (!strcmp(what, "inpri")) return in_and_pri();
+    if (!strcmp(what, "copies")) return copies();
+    if (!strcmp(what, "unmapped")) return unmapped();
+    if (!strcmp(what, "fill")) return fill();
+    if (!strcmp(what, "link")) return by_link();
+    if (!strcmp(what, "guess")) return guess();
     if (!strcmp(what, "late")) return late(how);
     if (!strcmp(what, "daemon")) return daemon_calls();
     if (!strcmp(what, "mixed")) return mixed();
