@@ -277,6 +277,8 @@ impl SuiteRun<'_> {
             return Ok(());
         };
         let mut said: Vec<String> = self.suite_exit(&world).into_iter().collect();
+        world.system.settle();
+        world.system.wait_for_releases();
         let left = Inventory::of(&world.system).since(&world.bare);
         let left = left
             .iter()

@@ -7,10 +7,10 @@ use lastfd_chrdev::{
     Cdev, File, FileOps, OpenFlags, Read, Try, cdev_device_add, cdev_device_del, cdev_init,
 };
 use lastfd_kunit::{Case, Suite, Test, raw::*};
-use lastfd_model::Holding;
 use lastfd_model::event::SplatKind;
 use lastfd_model::raw::*;
 use lastfd_model::resource::{Kthread, KthreadControl};
+use lastfd_model::{Holding, System};
 use lastfd_sync::{Arc, Mutex, OnceLock, WaitQueue};
 
 use super::{ktap, lines_with};
@@ -337,4 +337,35 @@ fn what_the_kernels_log_would_say_is_told_of_a_case_that_failed_alone() {
         told,
         ["# fails: kernel: x: cannot create duplicate filename in sysfs"]
     );
+}
+
+/// Makes a lamp that is linked to its supply, and takes both away. The core lets go
+/// of the link's ends later, and is at the lamp's for a while.
+fn a_linked_lamp_comes_and_goes(system: &System) {
+    let supply = root_device_register(system, "supply").unwrap();
+    let spec = DeviceSpec {
+        name: Some("lamp".to_owned()),
+        release: Some(Arc::new(|device: &Device| {
+            let second = Duration::from_secs(1);
+            let _ = device.system().clock().sleep(second, None);
+            no_release()(device);
+        })),
+        ..DeviceSpec::default()
+    };
+    let lamp = device_initialize(system, spec);
+    device_add(&lamp).unwrap();
+    device_link_add(&lamp, &supply, LinkFlags::STATELESS).unwrap();
+    device_unregister(&lamp);
+    root_device_unregister(&supply);
+}
+
+#[test]
+fn the_ends_of_a_link_that_the_core_lets_go_of_later_are_not_left_behind() {
+    let output = one(|test| a_linked_lamp_comes_and_goes(test.system()));
+    assert!(output.contains("    ok 1 c\n"), "{output}");
+    let suite = Suite::new("s")
+        .suite_exit(a_linked_lamp_comes_and_goes)
+        .case(Case::new("c", |_| {}));
+    let output = ktap(&[suite]);
+    assert!(output.ends_with("    ok 1 c\nok 1 s\n"), "{output}");
 }
