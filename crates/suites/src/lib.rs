@@ -19,6 +19,7 @@ mod kunit_device;
 mod kunit_resource;
 mod matrix;
 pub mod on_top;
+mod two_devices;
 mod uevent_devm;
 mod unplug;
 
@@ -59,6 +60,8 @@ pub fn all() -> Vec<Suite> {
         iio_gts::iio_gain_time_scale(),
         matrix::matrix(),
         matrix::matrix_before_6_6(),
+        two_devices::two_devices(),
+        two_devices::two_devices_before_6_6(),
         unplug::unplug_iio(),
         unplug::unplug_drm(),
         unplug::unplug_v4l2(),
