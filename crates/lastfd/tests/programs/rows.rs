@@ -337,7 +337,10 @@ fn an_ordinary_user_sees_every_row_as_recorded() {
     let Some(program) = compile::c_rows("rows", &[]) else {
         return;
     };
+    let Some(watch) = compile::c("watch") else {
+        return;
+    };
     // For an ordinary user the others are this already.
-    let tests = ["rows::every_call", "asleep::", "held::"];
-    ordinary::user(&tests, &[&program]);
+    let tests = ["rows::every_call", "asleep::", "held::", "trees::"];
+    ordinary::user(&tests, &[&program, &watch]);
 }

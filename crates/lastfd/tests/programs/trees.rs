@@ -55,6 +55,43 @@ fn the_folder_of_cards_goes_with_the_last_of_them() {
     bench.finish().assert_clean();
 }
 
+#[test]
+fn what_is_written_to_sys_is_stored_refused_with_its_error_or_binds() {
+    const NAMES: &str = "\
+        iio=/sys/bus/iio/devices/iio:device0; \
+        register=/sys/kernel/debug/iio/iio:device0/direct_reg_access; \
+        driver=/sys/bus/platform/drivers/camera; \
+        override=/sys/devices/platform/camera/driver_override; \
+        export LC_ALL=C; set -e; ";
+    let bench = Bench::new();
+    for spec in ["camera", "iio-adc"] {
+        bench.plug_spec(&spec.parse().unwrap()).unwrap();
+    }
+    for line in [
+        // A write runs store, a read show; each gives its error.
+        "echo 7 > $iio/in_voltage0_offset; test $(cat $iio/in_voltage0_offset) = 7",
+        "printf x | tee $iio/in_voltage0_offset 2>&1 | grep 'Invalid argument'",
+        "echo 0x10 > $register; test $(cat $register) = 0x64",
+        "printf 3 > $register; cat $register 2>&1 | grep 'Invalid argument'",
+        // Of an attribute whose device goes while it is open.
+        "exec 3< $iio/name 4< /sys/class/video4linux/video0/name; echo camera > $driver/unbind; \
+         cat <&3; cat <&4 2>&1 | grep 'No such device'; echo camera > $driver/bind",
+        // Drivers are unbound and bound.
+        "echo camera > $driver/unbind; test ! -e /dev/video0; test ! -e $driver/camera; \
+         echo camera > $driver/bind; test -c /dev/video0; test -d $driver/camera",
+        "printf none | tee $driver/bind 2>&1 | grep 'No such device'",
+        "echo camera > $driver/unbind; echo other > $override; test $(cat $override) = other; \
+         printf camera | tee $driver/bind 2>&1 | grep 'No such device'; test ! -e /dev/video0; \
+         echo > $override; echo camera > /sys/bus/platform/drivers_probe; test -c /dev/video0",
+    ] {
+        let sh = bench.command("sh").args(["-c", &[NAMES, line].concat()]);
+        let output = sh.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.ending, Ending::Exited(0), "{line}: {said}");
+    }
+    bench.finish().assert_clean();
+}
+
 /// The machine's own, as this process sees it.
 fn machine() -> (String, Vec<String>) {
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
