@@ -78,12 +78,26 @@ fn goes_wrong(bad: impl Fn(&Test) -> Result + Send + Sync + 'static) -> String {
     output
 }
 
+/// After what is told with the place of the case's own call.
+const AT: &str = " AT";
+
 /// As [`goes_wrong`], with each of these told of the case.
 #[track_caller]
 fn is_told(what: &[&str], bad: impl Fn(&Test) -> Result + Send + Sync + 'static) {
     let output = goes_wrong(bad);
     for what in what {
-        let told = |line: &str| line.contains("# bad: ") && line.contains(what);
+        // One that a case leads to has its place, or that of the object it made.
+        let (what, placed) = match what.strip_suffix(AT) {
+            Some(what) => (what, true),
+            None => (*what, false),
+        };
+        let own = |line: &str| {
+            ["bad_input.rs:", "on_top.rs:"]
+                .iter()
+                .any(|f| line.contains(f))
+        };
+        let told =
+            |line: &str| line.contains("# bad: ") && line.contains(what) && (!placed || own(line));
         assert!(output.lines().any(told), "no {what:?} in\n{output}");
     }
 }
@@ -101,7 +115,10 @@ fn on_top(test: &Test, top: Top) -> Result<(Device, OnTop)> {
 #[test]
 fn what_is_registered_twice_is_told() {
     is_told(
-        &["x: device_add on a device that is added already", "EINVAL"],
+        &[
+            "x: device_add on a device that is added already AT",
+            "EINVAL",
+        ],
         |test| {
             let device = kunit_unbound_platform_device_register(test, "x")?;
             device_add(&device)
@@ -115,7 +132,7 @@ fn what_is_registered_twice_is_told() {
         },
     );
     is_told(
-        &["iio:device0: device_add on a device that is added already"],
+        &["iio:device0: device_add on a device that is added already AT"],
         |test| {
             let (_, on_top) = on_top(test, Top::Iio)?;
             let OnTop::Iio(dev) = on_top else {
@@ -125,7 +142,7 @@ fn what_is_registered_twice_is_told() {
         },
     );
     is_told(
-        &["card0: device_add on a device that is added already"],
+        &["card0: device_add on a device that is added already AT"],
         |test| {
             let (_, on_top) = on_top(test, Top::Drm)?;
             let OnTop::Drm(dev) = on_top else {
@@ -134,7 +151,7 @@ fn what_is_registered_twice_is_told() {
             drm::drm_dev_register(&dev, 0)
         },
     );
-    is_told(&["cec0: cec-lfcec: registered twice"], |test| {
+    is_told(&["cec0: cec-lfcec: registered twice AT"], |test| {
         let (parent, on_top) = on_top(test, Top::Cec)?;
         let OnTop::Cec { adapter, .. } = on_top else {
             return Ok(());
@@ -151,7 +168,7 @@ fn what_is_registered_twice_is_told() {
         again
     });
     is_told(
-        &["misc_register of x, which is registered already"],
+        &["misc_register of x, which is registered already AT"],
         |test| {
             let misc = Miscdevice::new("x", MISC_DYNAMIC_MINOR, Arc::new(Nothing), None);
             misc_register(test.system(), &misc)?;
@@ -171,7 +188,7 @@ fn what_is_unregistered_twice_is_told() {
         Ok(())
     });
     is_told(
-        &["driver_unregister of 'x', which is unregistered already"],
+        &["driver_unregister of 'x', which is unregistered already AT"],
         |test| {
             let driver = platform_driver(test.system(), "x");
             driver_register(&driver)?;
@@ -262,7 +279,7 @@ fn what_is_freed_in_the_wrong_order_is_told() {
         device_unregister(&child);
         Ok(())
     });
-    is_told(&["use after free: x: write of managed memory"], |test| {
+    is_told(&["use after free: x: write of managed memory AT"], |test| {
         let device = root_device_register(test.system(), "x")?;
         let memory = devm_kzalloc(&device, 8)?;
         kunit_add_action(test, TestAction::new(move || memory.write(0, b"late")))?;
@@ -278,7 +295,7 @@ fn what_is_freed_in_the_wrong_order_is_told() {
         Ok(())
     });
     is_told(
-        &["G8 more puts than gets: card0", "left behind: card0"],
+        &["G8 more puts than gets: card0", "left behind: card0 AT"],
         |test| {
             let (_, on_top) = on_top(test, Top::Drm)?;
             let OnTop::Drm(dev) = on_top else {
@@ -302,7 +319,7 @@ fn what_is_freed_in_the_wrong_order_is_told() {
     is_told(
         &[
             "G20 child outlives its parent: bad.parent",
-            "left behind: video0",
+            "left behind: video0 AT",
         ],
         |test| {
             // The driver goes, and its node stays.
@@ -332,9 +349,9 @@ fn a_driver_that_fails_after_half_of_its_registrations_is_told() {
     assert!(output.contains(failed), "{output}");
     assert!(!output.contains("left behind"), "{output}");
     for (top, left) in [
-        (Top::Drm, "left behind: card0"),
-        (Top::V4l2, "left behind: video0"),
-        (Top::Cec, "left behind: cec0"),
+        (Top::Drm, "left behind: card0 AT"),
+        (Top::V4l2, "left behind: video0 AT"),
+        (Top::Cec, "left behind: cec0 AT"),
     ] {
         let told = ["G20 child outlives its parent: half", left, failed];
         is_told(&told, move |test| fails_half_way(test, top));
@@ -346,7 +363,7 @@ fn a_panic_in_cleanup_leaves_what_was_still_managed_and_names_it() {
     is_told(
         &[
             "panicked: in cleanup",
-            "left behind: kept: reference its creator",
+            "left behind: kept: reference its creator AT",
         ],
         |test| {
             kunit_root_device_register(test, "kept")?;

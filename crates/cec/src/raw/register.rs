@@ -52,6 +52,7 @@ pub fn cec_register_adapter(adap: &CecAdapter, parent: &Device) -> Result {
 }
 
 // cec-core.c: cec_devnode_register
+#[track_caller]
 fn devnode_register(adap: &CecAdapter, parent: &Device) -> Result<Device> {
     let system = adap.system();
     let core = CecCore::of(system);

@@ -3,6 +3,7 @@
 //! Follows `drivers/gpu/drm/drm_drv.c`.
 
 use lastfd_model::event::SplatKind;
+use lastfd_model::raw::KernelGuard;
 use lastfd_model::{Errno, EventKind, Result};
 use lastfd_sync::gate::CloseError;
 
@@ -20,15 +21,17 @@ pub(crate) fn needs_global_mutex(dev: &DrmDevice) -> bool {
 /// need it.
 #[track_caller]
 pub(crate) fn under_global_mutex<T>(dev: &DrmDevice, run: impl FnOnce() -> T) -> T {
-    if !needs_global_mutex(dev) {
-        return run();
-    }
-    let (system, device) = (dev.system(), dev.device_ref());
-    let _held = dev
-        .core()
-        .global
-        .lock(&system, || Some(device), "drm_global_mutex");
+    let _held = global_mutex(dev);
     run()
+}
+
+/// As [`under_global_mutex`], for what is to know whose call it is.
+#[track_caller]
+fn global_mutex(dev: &DrmDevice) -> Option<KernelGuard<'_>> {
+    needs_global_mutex(dev).then_some(())?;
+    let (system, device) = (dev.system(), dev.device_ref());
+    let global = &dev.core().global;
+    Some(global.lock(&system, || Some(device), "drm_global_mutex"))
 }
 
 /// Registers the device: from here on it has nodes and can be opened
@@ -50,16 +53,16 @@ pub fn drm_dev_register(dev: &DrmDevice, flags: u64) -> Result {
             "drm_dev_register: nobody frees the device; drmm_add_final_kfree is missing",
         );
     }
-    under_global_mutex(dev, || {
-        let registered = try_register(dev);
-        if registered.is_err() {
-            // Somebody may have opened a node that was there already.
-            synchronize_unplug(dev);
-            drm_minor_unregister(dev, MinorType::Primary);
-            drm_minor_unregister(dev, MinorType::Render);
-        }
-        registered
-    })?;
+    let held = global_mutex(dev);
+    let registered = try_register(dev);
+    if registered.is_err() {
+        // Somebody may have opened a node that was there already.
+        synchronize_unplug(dev);
+        drm_minor_unregister(dev, MinorType::Primary);
+        drm_minor_unregister(dev, MinorType::Render);
+    }
+    drop(held);
+    registered?;
     dev.emit(|| DrmEventKind::Registered);
     Ok(())
 }

@@ -51,6 +51,7 @@ pub fn iio_device_register(iio: &IioDev) -> Result {
     Ok(())
 }
 
+#[track_caller]
 fn register_interfaces(iio: &IioDev, info: &IioInfo) -> Result {
     buffer::alloc_sysfs_and_mask(iio).inspect_err(|_| {
         tell_parent(iio, "Failed to create buffer sysfs interfaces");

@@ -139,7 +139,7 @@ fn an_open_file_is_named_with_the_place_that_opened_it() {
 }
 
 #[test]
-fn a_waiter_is_named_with_its_thread() {
+fn a_waiter_is_named_with_its_thread_and_the_places_of_both() {
     let made = Arc::default();
     let output = one(move |test| {
         node(test, &made);
@@ -163,10 +163,8 @@ fn a_waiter_is_named_with_its_thread() {
     });
     let told = lines_with(&output, "left behind: ");
     for what in ["thread reader", "open file", "waiter"] {
-        assert!(
-            told.iter().any(|line| line.contains(what)),
-            "no {what} in {told:?}"
-        );
+        let named = |line: &String| line.contains(what) && line.contains("leftovers.rs:");
+        assert!(told.iter().any(named), "no {what} in {told:?}");
     }
 }
 

@@ -188,6 +188,7 @@ impl Driver {
 ///
 /// `EINVAL` if the bus is not registered, `EBUSY` if the bus has a driver of
 /// that name.
+#[track_caller]
 pub fn driver_register(driver: &Driver) -> Result {
     let bus = &driver.0.bus;
     let core = bus.core();
@@ -229,6 +230,7 @@ pub fn driver_register(driver: &Driver) -> Result {
 /// Of a driver that is not registered it is a splat and nothing is done: a warning
 /// where the kernel finds no `drv->p`, and worse where it finds the one it freed when
 /// the driver was unregistered before, which nothing clears.
+#[track_caller]
 pub fn driver_unregister(driver: &Driver) {
     let bus = &driver.0.bus;
     let key = driver.0.on_bus.swap(0, Ordering::AcqRel);
