@@ -5,9 +5,9 @@ use xshell::cmd;
 
 use crate::counts::Runner;
 use crate::packages::{
-    self, BUS, C_COMPILER, CLIENTS, COMPILER, DRM_CLIENTS, DRM_HEADERS, FFMPEG, GO_COMPILER,
-    GSTREAMER, GSTREAMER_CAMERAS, KERNEL_HEADERS, PYTHON, PYTHON_VENV, SENSOR_PROXY, UDEV_CLIENT,
-    UDEV_HEADERS, VIDEO_CLIENTS,
+    self, BUS, C_COMPILER, CLANG, CLANG_RUNTIME, CLIENTS, COMPILER, DRM_CLIENTS, DRM_HEADERS,
+    FFMPEG, GDB, GO_COMPILER, GSTREAMER, GSTREAMER_CAMERAS, KERNEL_HEADERS, PYTHON, PYTHON_VENV,
+    SENSOR_PROXY, UDEV_CLIENT, UDEV_HEADERS, VALGRIND, VIDEO_CLIENTS,
 };
 use crate::plan::{Done, Job, Stage};
 use crate::step::Step;
@@ -43,6 +43,10 @@ pub(crate) const STAGES: &[Stage] = &[
                 GSTREAMER_CAMERAS,
                 COMPILER,
                 C_COMPILER,
+                CLANG,
+                CLANG_RUNTIME,
+                GDB,
+                VALGRIND,
                 GO_COMPILER,
                 KERNEL_HEADERS,
                 DRM_HEADERS,

@@ -105,6 +105,25 @@ pub(crate) const UDEV_HEADERS: Package =
 /// What the C programs of the tests are compiled with, static ones too.
 pub(crate) const C_COMPILER: Package = package("gcc", Sign::Programs(&["gcc"]));
 
+/// Another, with its sanitizers' runtimes.
+pub(crate) const CLANG: Package = package("clang", Sign::Programs(&["clang"]));
+
+/// Those runtimes, of the versions that Debian 12, Ubuntu 24.04 and Debian 13 have.
+pub(crate) const CLANG_RUNTIME: Package = package(
+    "libclang-rt-dev",
+    Sign::Files(&[
+        "/usr/lib/llvm-14/lib/clang/14.0.6/lib/linux/libclang_rt.asan-x86_64.so",
+        "/usr/lib/llvm-18/lib/clang/18/lib/linux/libclang_rt.asan-x86_64.so",
+        "/usr/lib/llvm-19/lib/clang/19/lib/linux/libclang_rt.asan-x86_64.so",
+    ]),
+);
+
+/// What programs are looked into with.
+pub(crate) const GDB: Package = package("gdb", Sign::Programs(&["gdb"]));
+
+/// What finds their mistakes with memory.
+pub(crate) const VALGRIND: Package = package("valgrind", Sign::Programs(&["valgrind"]));
+
 /// What the Go programs of the tests are compiled with.
 pub(crate) const GO_COMPILER: Package = package("golang-go", Sign::Programs(&["go"]));
 

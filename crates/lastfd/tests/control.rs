@@ -233,3 +233,13 @@ fn without_a_run_and_with_several_it_is_said_what_to_do() {
         format!("no run is called '1.7'; there are: {pid}.0, {pid}.1")
     );
 }
+
+/// As a cleaner of `/tmp` may.
+#[test]
+fn a_run_whose_directory_was_taken_away_comes_to_its_end() {
+    let bench = Bench::new();
+    let directory = bench.host().unwrap().directory().to_owned();
+    std::fs::remove_dir_all(&directory).unwrap();
+    bench.finish().assert_clean();
+    assert!(!directory.exists());
+}

@@ -24,6 +24,7 @@ pub(super) const SOCKET: &str = "control";
 pub struct Control {
     state: Arc<State>,
     socket: PathBuf,
+    listener: Arc<UnixListener>,
     acceptor: Option<JoinHandle<()>>,
 }
 
@@ -53,17 +54,18 @@ impl Control {
     /// The socket cannot be made, or there is no thread.
     pub fn start(directory: &Path, commands: Arc<dyn Commands>) -> io::Result<Control> {
         let socket = directory.join(SOCKET);
-        let listener = UnixListener::bind(&socket)?;
+        let listener = Arc::new(UnixListener::bind(&socket)?);
         let state = Arc::new(State {
             commands,
             stop: Cancel::new(),
             connections: Mutex::default(),
         });
-        let accepting = Arc::clone(&state);
-        let acceptor = thread::spawn("control", move || accept(&listener, &accepting))?;
+        let (accepting, listening) = (Arc::clone(&state), Arc::clone(&listener));
+        let acceptor = thread::spawn("control", move || accept(&listening, &accepting))?;
         Ok(Control {
             state,
             socket,
+            listener,
             acceptor: Some(acceptor),
         })
     }
@@ -72,8 +74,8 @@ impl Control {
 impl Drop for Control {
     fn drop(&mut self) {
         self.state.stop.cancel();
-        // Wakes the one that accepts; where that fails it does not accept any more.
-        let _ = UnixStream::connect(&self.socket);
+        // Wakes the one that accepts, though somebody may have taken the socket's name away.
+        let _ = rustix::net::shutdown(&*self.listener, rustix::net::Shutdown::Both);
         let _ = std::fs::remove_file(&self.socket);
         if let Some(acceptor) = self.acceptor.take() {
             let _ = acceptor.join();

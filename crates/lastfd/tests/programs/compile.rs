@@ -26,6 +26,20 @@ pub(crate) fn c(name: &str) -> Option<PathBuf> {
     gcc(name, &["-pthread"], &[source])
 }
 
+/// A C program of one file, with what it is compiled by and how.
+pub(crate) fn c_with(compiler: &str, name: &str, how: &str, flags: &[&str]) -> Option<PathBuf> {
+    if !has(compiler) {
+        return None;
+    }
+    let source = sources().join("c").join(name).with_extension("c");
+    Some(build(&format!("{name}-{how}"), |target| {
+        let mut command = Command::new(compiler);
+        command.args(["-std=gnu11", "-g", "-O0", "-pthread"]);
+        command.args(flags).arg("-o").arg(target).arg(source);
+        command
+    }))
+}
+
 /// A C program that is swept.
 pub(crate) fn c_swept(name: &str) -> Option<PathBuf> {
     let source = sources().join("sweep").join(name).with_extension("c");

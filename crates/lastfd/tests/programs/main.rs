@@ -18,4 +18,5 @@ mod sweeps;
 mod sweeps_of_clients;
 mod sweeps_of_misfits;
 mod talk;
+mod tools;
 mod trees;
