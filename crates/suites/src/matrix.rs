@@ -8,6 +8,8 @@
 //! recorded from a booted kernel as the `r…` scenarios of `oracle/`.
 
 mod expected;
+#[cfg(test)]
+mod recorded;
 
 use lastfd_chrdev::{OpenFile, OpenFlags, PollMask, open};
 use lastfd_kunit::{

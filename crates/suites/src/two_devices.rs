@@ -8,6 +8,9 @@
 //! saw. The same cells are recorded from a booted kernel as the `two_…` scenarios of
 //! `oracle/`.
 
+#[cfg(test)]
+mod recorded;
+
 use lastfd_abi::drm::DRM_COMMAND_BASE;
 use lastfd_abi::io;
 use lastfd_chrdev::{OpenFile, OpenFlags, PollMask, Process, Try, open};
