@@ -310,6 +310,8 @@ impl Plugged {
         }
         self.inner.taken.store(true, Ordering::SeqCst);
         let system = self.system();
+        #[cfg(feature = "iiod")]
+        crate::serve::see_unmaps(&system);
         let (name, device_ref) = (Arc::clone(&self.inner.name), device.device_ref());
         system.emit(|| {
             RunEvent::RemovalBegin {

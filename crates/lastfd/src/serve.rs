@@ -10,7 +10,7 @@ use lastfd_iiod::{Bind, Config, Server, StartError, UnplugAnswers};
 use lastfd_model::{EventKind, System};
 use lastfd_report::RunEvent;
 use lastfd_supervisor::{Restrictions, Supervisor};
-use lastfd_sync::{Arc, Mutex};
+use lastfd_sync::{Arc, Mutex, Weak};
 
 use crate::bench::Bench;
 
@@ -31,6 +31,18 @@ pub(crate) struct Servers {
     showing: Showing,
     iiod: Mutex<Option<Server>>,
     supervisor: Mutex<Option<Served>>,
+}
+
+/// Who shows a System to programs, for those who have the System alone.
+#[derive(Default)]
+struct Shower(Mutex<Weak<Supervisor>>);
+
+/// Sees what programs unmapped, which nobody tells of: before it is said who holds what.
+pub(crate) fn see_unmaps(system: &System) {
+    let shower = system.extension::<Shower>().0.lock().upgrade();
+    if let Some(supervisor) = shower {
+        supervisor.see_unmaps();
+    }
 }
 
 /// The System as programs see it, and who shows it to them.
@@ -78,6 +90,8 @@ impl Servers {
             supervisor: Arc::new(supervisor),
             host,
         };
+        let shower = Arc::downgrade(&made.supervisor);
+        *bench.system().extension::<Shower>().0.lock() = shower;
         Ok(served.insert(made).clone())
     }
 
@@ -93,6 +107,7 @@ impl Servers {
         served.map_or_else(Vec::new, |served| {
             // What was closed by now is not open.
             served.supervisor.open_files();
+            served.supervisor.see_unmaps();
             served.host.holders().list()
         })
     }

@@ -16,6 +16,7 @@ use crate::accel::Accel;
 use crate::deferred::Sleeper;
 use crate::filter::generate;
 use crate::machine::{Machine, Refusal};
+use crate::mappings::see_unmaps;
 use crate::notice::Notice;
 use crate::objects::Objects;
 use crate::reactor::Reactor;
@@ -174,6 +175,13 @@ impl Supervisor {
     pub fn open_files(&self) -> usize {
         self.shared.objects.see_closes();
         self.shared.objects.all().len()
+    }
+
+    /// Looks for memory of devices that programs had mapped and have no more: munmap is
+    /// the kernel's, so nobody tells.
+    pub fn see_unmaps(&self) {
+        let objects = self.shared.objects.all();
+        see_unmaps(objects.iter().map(|object| &**object));
     }
 
     /// Starts a program.

@@ -6,6 +6,7 @@ use core::time::Duration;
 use lastfd::cec::abi::{CEC_MSG_STANDBY, CecMsg};
 use lastfd::cec::raw::cec_transmit_msg;
 use lastfd::iio::raw::iio_push_event;
+use lastfd::model::Holding;
 use lastfd::{Bench, Ending};
 use lastfd_rigs::cec;
 use lastfd_rigs::drm::Removal as CardRemoval;
@@ -247,4 +248,36 @@ fn the_last_close_after_a_disconnect_brings_the_camera_back() {
     assert!(bench.wait_for_clients(SOON), "it is still open");
     let device = camera_of(&rig, Removal::Unbind);
     holds(bench, device, &[("ioctl known", "0")], || (), &[], &[]);
+}
+
+#[test]
+fn what_a_program_unmapped_is_not_held_at_the_removal() {
+    let Some(program) = compile::c_rows("rows", &[]) else {
+        return;
+    };
+    for (unmaps, mapped) in [(false, 1), (true, 0)] {
+        let bench = Bench::new();
+        let camera = bench.plug_spec(&"camera:fps=1".parse().unwrap()).unwrap();
+        let device = Device {
+            kind: "v4l2",
+            program: "v4l2",
+            path: "/dev/video0".into(),
+            attribute: "/sys/class/video4linux/video0/name".into(),
+            remove: Box::new(move || camera.unplug()),
+            end: Box::new(|| ()),
+        };
+        let mut play = Play::new(bench.command(&program), device);
+        play.asks(&[("begin a dry stream", "0")]);
+        if unmaps {
+            play.asks(&[("unmap", "0")]);
+        }
+        play.asks(&[("ioctl known", "0")]);
+        play.remove();
+        play.end();
+        let report = bench.finish();
+        let verdict = report.verdict();
+        let held = verdict.removals[0].held.iter();
+        let held = held.filter(|line| line.holding == Holding::Mapping).count();
+        assert_eq!(held, mapped, "{verdict}");
+    }
 }

@@ -5,6 +5,7 @@ use lastfd_model::{Errno, Result};
 use lastfd_sync::Arc;
 
 use super::device::{self, Parts};
+use crate::mappings::see_unmaps;
 use crate::objects::{AttributeFile, Content, DeviceFile, Object};
 use crate::task::{Answer, Task};
 
@@ -32,6 +33,7 @@ fn object(task: &Task) -> Option<Arc<Object>> {
 
 /// Tells the host's books who calls, and by which descriptor.
 fn calls(task: &Task, device: &DeviceFile) {
+    device.mappings.settle(task.tid());
     let holders = task.session.shared.host.holders();
     holders.calls(device.file.file().name().id, task.tid(), task.int(0));
 }
@@ -348,7 +350,9 @@ pub(super) fn mmap(task: &Task) -> Answer {
     };
     match lay(&object, &mapping, request.offset) {
         Ok(()) => {
-            device.mappings.add(mapping);
+            if device.mappings.add(mapping, request.offset, task.tid()) {
+                see_unmaps([&*object]);
+            }
             // The kernel maps the file; the driver's memory is in it.
             Answer::Continue
         }

@@ -359,10 +359,19 @@ static int copies(void) { /* a limit: memory that two files show is mapped nativ
     printf("both %.5s %.5s\n", m, n); memcpy(m, "given", 5); printf("first %.5s second %.5s\n", m, n);
     return 0;
 }
+static char *map(int fd, int pages, int at) {
+    char *m = mmap(NULL, pages * 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, at * 4096);
+    if (m == MAP_FAILED) { say("mmap", -1); exit(1); }
+    return m;
+}
 static int unmapped(void) { /* a limit: munmap is the kernel's */
-    int fd = node(O_RDWR); char *m = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0);
-    if (m == MAP_FAILED) { say("mmap", -1); return 1; }
-    say("mapped", 0); next(); munmap(m, 4096); say("unmapped", 0); next(); close(fd); say("closed", 0); next();
+    int fd = node(O_RDWR), v = 0; char *m = map(fd, 1, 0), *n = map(fd, 2, 2);
+    ioctl(fd, ANSWER, &v); say("mapped", 0); next();
+    munmap(m, 4096); munmap(n, 4096); say("unmapped", 0); next();
+    close(fd); say("closed", 0); next();
+    munmap(n + 4096, 4096); say("unmapped", 0); next();
+    fd = node(O_RDWR); for (int i = 0; i < 300; i++) { m = map(fd, 1, 0); ioctl(fd, ANSWER, &v); munmap(m, 4096); }
+    say("many", 0); next();
     return 0;
 }
 static int fill(void) { int n = 0, fd; while ((fd = open(NODE, O_RDWR)) >= 0 && n < 5000) n++; printf("opened %d then %s\n", n, name(fd)); return 0; }

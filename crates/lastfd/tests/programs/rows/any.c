@@ -135,6 +135,12 @@ static void touch(struct held *held)
 	say(start[100] == 't' ? "read+write ok" : "something else was read");
 }
 
+static void unmap(struct held *held)
+{
+	say_ok(munmap(held->mapping, held->map_length));
+	held->mapping = NULL;
+}
+
 static void read_with(int fd, size_t bytes)
 {
 	char buffer[4096];
@@ -225,6 +231,8 @@ bool any_call(struct held *held, const char *operation)
 		known_ioctl_on_a_dup(held);
 	else if (IS("mmap new"))
 		map_anew(held);
+	else if (IS("unmap"))
+		unmap(held);
 	else if (IS("touch held mapping"))
 		touch(held);
 	else if (IS("fresh open(path)"))
