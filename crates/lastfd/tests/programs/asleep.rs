@@ -4,6 +4,7 @@
 //! nobody shows in each case.
 
 use core::time::Duration;
+use std::path::{Path, PathBuf};
 
 use lastfd::cec::abi::{CEC_MODE_FOLLOWER, CEC_MODE_INITIATOR, CEC_MSG_GIVE_DEVICE_POWER_STATUS};
 use lastfd::cec::raw::cec_s_log_addrs;
@@ -168,18 +169,23 @@ const OF_IIO: [Sleep; 4] = [
     waits("epoll ET", NOTHING, None),
 ];
 
+/// The program that sleeps, dynamic and static.
+fn programs() -> impl Iterator<Item = PathBuf> {
+    let builds: [(&str, &[&str]); 2] = [("rows", &[]), ("rows-static", &["-static"])];
+    let build = |(name, flags)| compile::c_rows(name, flags);
+    builds.into_iter().filter_map(build)
+}
+
 /// Has a program sleep in this call while the device goes.
 fn one(
+    program: &Path,
     bench: Bench,
     device: Device,
     row: &Sleep,
     (begun, asleep): (impl FnOnce(), impl FnOnce()),
     after: &[(&str, &str)],
 ) {
-    let Some(program) = compile::c_rows("rows", &[]) else {
-        return;
-    };
-    let mut play = Play::new(bench.command(&program), device);
+    let mut play = Play::new(bench.command(program), device);
     if row.begin != NOTHING {
         play.asks(&[(row.begin, "0")]);
     }
@@ -213,10 +219,12 @@ fn one(
 }
 
 fn sleeps(device: impl Fn(&Bench) -> Device, table: &[Sleep]) {
-    for row in table {
-        let bench = Bench::new();
-        let device = device(&bench);
-        one(bench, device, row, (|| (), || ()), &[]);
+    for program in programs() {
+        for row in table {
+            let bench = Bench::new();
+            let device = device(&bench);
+            one(&program, bench, device, row, (|| (), || ()), &[]);
+        }
     }
 }
 
@@ -270,27 +278,33 @@ pub(crate) fn player(bench: &Bench) -> (Arc<cec::Rig>, OpenFile, Device) {
 
 #[test]
 fn a_message_that_is_being_sent_comes_back_aborted() {
-    let bench = Bench::new();
-    let (rig, _, device) = player(&bench);
-    one(
-        bench,
-        device,
-        &BEING_SENT,
-        (move || rig.get_stuck(), || ()),
-        DEAD,
-    );
+    for program in programs() {
+        let bench = Bench::new();
+        let (rig, _, device) = player(&bench);
+        let stuck = (move || rig.get_stuck(), || ());
+        one(&program, bench, device, &BEING_SENT, stuck, DEAD);
+    }
 }
 
 #[test]
 fn a_message_whose_reply_is_waited_for_comes_back_with_the_wait_aborted() {
-    let bench = Bench::new();
-    let (_, follower, device) = player(&bench);
-    let was_heard = move || {
-        // The player has told of itself before.
-        let next = || cec::receive(&follower, SOON.as_millis() as u32).unwrap();
-        while next().opcode() != Some(CEC_MSG_GIVE_DEVICE_POWER_STATUS) {}
-    };
-    one(bench, device, &UNANSWERED, (|| (), was_heard), DEAD);
+    for program in programs() {
+        let bench = Bench::new();
+        let (_, follower, device) = player(&bench);
+        let was_heard = move || {
+            // The player has told of itself before.
+            let next = || cec::receive(&follower, SOON.as_millis() as u32).unwrap();
+            while next().opcode() != Some(CEC_MSG_GIVE_DEVICE_POWER_STATUS) {}
+        };
+        one(
+            &program,
+            bench,
+            device,
+            &UNANSWERED,
+            (|| (), was_heard),
+            DEAD,
+        );
+    }
 }
 
 #[test]

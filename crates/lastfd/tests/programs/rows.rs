@@ -334,13 +334,15 @@ fn a_python_program_is_answered_the_same() {
 
 #[test]
 fn an_ordinary_user_sees_every_row_as_recorded() {
-    let Some(program) = compile::c_rows("rows", &[]) else {
-        return;
-    };
-    let Some(watch) = compile::c("watch") else {
+    let programs = [
+        compile::c_rows("rows", &[]),
+        compile::c_rows("rows-static", &["-static"]),
+        compile::c("watch"),
+    ];
+    let [Some(rows), Some(linked), Some(watch)] = &programs else {
         return;
     };
     // For an ordinary user the others are this already.
     let tests = ["rows::every_call", "asleep::", "held::", "trees::"];
-    ordinary::user(&tests, &[&program, &watch]);
+    ordinary::user(&tests, &[rows, linked, watch]);
 }
