@@ -220,6 +220,14 @@ impl Books {
 #[derive(Default)]
 pub struct LedgerEntry(Option<(Arc<Books>, u64)>);
 
+impl LedgerEntry {
+    /// Leaves the line in the ledger for good: what was taken can never be given back,
+    /// since nobody has a handle on it any more.
+    pub fn keep(mut self) {
+        self.0 = None;
+    }
+}
+
 impl Drop for LedgerEntry {
     fn drop(&mut self) {
         if let Some((books, id)) = self.0.take() {

@@ -176,7 +176,9 @@ fn camera(parent: &Device) -> Result<Camera> {
         v4l2::v4l2_device_unregister(v4l2);
         gone.store(true, Ordering::SeqCst);
     });
-    let vdev = node(&v4l2).inspect_err(|_| v4l2::v4l2_device_unregister(&v4l2))?;
+    let vdev = node(&v4l2).inspect_err(|_| {
+        v4l2::v4l2_device_put(&v4l2);
+    })?;
     Ok(Camera { v4l2, vdev, freed })
 }
 

@@ -359,6 +359,43 @@ fn a_driver_that_fails_after_half_of_its_registrations_is_told() {
 }
 
 #[test]
+fn a_reference_that_is_forgotten_is_named_with_the_place_that_took_it() {
+    is_told(&["left behind: x: reference get_device AT"], |test| {
+        get_device(&kunit_root_device_register(test, "x")?);
+        Ok(())
+    });
+    is_told(
+        &["left behind: iio:device0: reference iio_device_get AT"],
+        |test| {
+            let (_, on_top) = on_top(test, Top::Iio)?;
+            let OnTop::Iio(dev) = on_top else {
+                return Ok(());
+            };
+            iio::iio_device_get(&dev);
+            Ok(())
+        },
+    );
+    is_told(&["reference drm_dev_get (on the DRM device) AT"], |test| {
+        let (_, on_top) = on_top(test, Top::Drm)?;
+        let OnTop::Drm(dev) = &on_top else {
+            return Ok(());
+        };
+        drm::drm_dev_get(dev);
+        on_top.end_by_hand();
+        Ok(())
+    });
+    is_told(
+        &["reference v4l2_device_get (on the v4l2_device) AT"],
+        |test| {
+            let rig = Rig::on(test.system(), |device| Camera::probe(device, None))?;
+            v4l2::v4l2_device_get(&rig.camera().v4l2);
+            rig.end();
+            Ok(())
+        },
+    );
+}
+
+#[test]
 fn a_panic_in_cleanup_leaves_what_was_still_managed_and_names_it() {
     is_told(
         &[

@@ -224,7 +224,7 @@ impl<'a> Builder<'a> {
         let video = self
             .make(&v4l2, pictures, Arc::new(driver))
             .inspect_err(|_| {
-                raw::v4l2_device_unregister(&v4l2);
+                raw::v4l2_device_put(&v4l2);
             })?;
         let ended = video.clone();
         let end = Action::new(move || {

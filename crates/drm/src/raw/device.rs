@@ -70,6 +70,16 @@ pub(crate) struct Inner {
     held: Mutex<Vec<(&'static str, LedgerEntry)>>,
 }
 
+impl Drop for Inner {
+    /// The last handle goes while there are references: those were forgotten.
+    fn drop(&mut self) {
+        let forgotten = core::mem::take(&mut *self.held.lock());
+        if self.kref.load(Ordering::Acquire) > 0 {
+            forgotten.into_iter().for_each(|(_, entry)| entry.keep());
+        }
+    }
+}
+
 impl fmt::Debug for DrmDevice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "DrmDevice({})", self.device_ref())

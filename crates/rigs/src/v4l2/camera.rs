@@ -285,7 +285,7 @@ impl Camera {
             Ok(camera) => dev_set_drvdata(parent, Some(Arc::new(camera.clone()))),
             Err(_) => {
                 frames.timer().free();
-                v4l2_device_unregister(&v4l2);
+                v4l2_device_put(&v4l2);
             }
         }
         made

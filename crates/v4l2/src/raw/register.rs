@@ -15,7 +15,7 @@ use lastfd_sync::Arc;
 use super::core::{Place, V4l2Core, VIDEO_MAJOR};
 use super::events::v4l2_event_wake_all;
 use super::fops::VideoFops;
-use super::v4l2_device::{v4l2_device_get, v4l2_device_put};
+use super::v4l2_device::{V4l2Device, get_for, put_for};
 use super::video_device::{IoctlSet, VflDir, VflType, VideoDevice, VideoFlag};
 use super::warn::{message, warn};
 use crate::event::V4l2EventKind;
@@ -140,7 +140,7 @@ pub fn video_register_device(vdev: &VideoDevice, type_: VflType, nr: Option<u32>
         let text = format!("requested {base}{wanted}, got {base}{}", place.num);
         message(&system, Some(dev.device_ref()), text);
     }
-    v4l2_device_get(&v4l2_dev);
+    get_for(&v4l2_dev, V4l2Device::BY_NODE);
     if let Some(queue) = vdev.queue() {
         queue.belongs_to(dev.device_ref());
     }
@@ -345,7 +345,7 @@ fn v4l2_device_release(vdev: &VideoDevice) {
         vdev.guard("video_device.release", || release(vdev));
     }
     if let Some(v4l2_dev) = v4l2_dev {
-        v4l2_device_put(&v4l2_dev);
+        put_for(&v4l2_dev, V4l2Device::BY_NODE);
     }
     vdev.dissolve();
 }

@@ -3,11 +3,12 @@
 //! Follows `drivers/media/v4l2-core/v4l2-device.c`.
 
 use core::fmt;
+use core::panic::Location;
 use core::sync::atomic::Ordering;
 
 use lastfd_model::event::SplatKind;
 use lastfd_model::raw::{Device, dev_get_drvdata, dev_set_drvdata, get_device_for, put_device_for};
-use lastfd_model::{DeviceRef, Errno, Result, System};
+use lastfd_model::{DeviceRef, Errno, Holding, LedgerLine, Place, Result, System};
 use lastfd_sync::atomic::AtomicU32;
 use lastfd_sync::{Arc, Mutex};
 
@@ -45,6 +46,31 @@ struct State {
     name: String,
     release: Option<Release>,
     ctrl_handler: Option<CtrlHandler>,
+    /// References: by whom and where they were taken, latest last.
+    held: Vec<(&'static str, Place)>,
+}
+
+impl Drop for Inner {
+    /// The last handle goes while there are references: those were forgotten, where
+    /// somebody waits for the last of them.
+    fn drop(&mut self) {
+        if self.kref.load(Ordering::SeqCst) == 0 || !self.system.ledger_is_on() {
+            return;
+        }
+        let state = core::mem::take(&mut *self.state.lock());
+        if state.release.is_none() {
+            return;
+        }
+        for (holder, place) in &state.held {
+            let line = LedgerLine {
+                holding: Holding::Reference,
+                device: state.device_ref.clone(),
+                what: format!("{holder} (on the v4l2_device)").into(),
+                place: Some(place),
+            };
+            self.system.ledger_open(line).keep();
+        }
+    }
 }
 
 impl PartialEq for V4l2Device {
@@ -127,6 +153,32 @@ impl V4l2Device {
         &self.0.system
     }
 
+    /// Holders of references, by the names they have in the ledger.
+    const BY_GET: &'static str = "v4l2_device_get";
+    const BY_CREATOR: &'static str = "its creator";
+    pub(crate) const BY_NODE: &'static str = "a video device";
+
+    #[track_caller]
+    fn note_taken(&self, holder: &'static str) {
+        let place = Location::caller();
+        self.0.state.lock().held.push((holder, place));
+    }
+
+    /// Whose a put is nobody says. Once the hardware is let go of, it is taken for the
+    /// creator's.
+    fn note_dropped(&self, holder: &'static str) {
+        let mut state = self.0.state.lock();
+        let order = match state.dev {
+            None => [Self::BY_CREATOR, Self::BY_GET],
+            Some(_) => [Self::BY_GET, Self::BY_CREATOR],
+        };
+        let by = |wanted| state.held.iter().rposition(|(holder, _)| *holder == wanted);
+        let own = (holder == Self::BY_NODE).then(|| by(holder)).flatten();
+        if let Some(at) = own.or_else(|| order.into_iter().find_map(by)) {
+            state.held.remove(at);
+        }
+    }
+
     fn device_ref(&self) -> Option<DeviceRef> {
         self.0.state.lock().device_ref.clone()
     }
@@ -164,6 +216,7 @@ pub fn v4l2_device_register(dev: Option<&Device>, v4l2_dev: &V4l2Device) -> Resu
             warn(&v4l2_dev.0.system, None, text);
             return Err(Errno::EINVAL);
         }
+        v4l2_dev.note_taken(V4l2Device::BY_CREATOR);
         return Ok(());
     };
     if !named {
@@ -182,6 +235,7 @@ pub fn v4l2_device_register(dev: Option<&Device>, v4l2_dev: &V4l2Device) -> Resu
     if dev_get_drvdata(dev).is_none() {
         dev_set_drvdata(dev, Some(Arc::new(v4l2_dev.clone())));
     }
+    v4l2_dev.note_taken(V4l2Device::BY_CREATOR);
     v4l2_dev.emit(|| V4l2EventKind::V4l2DeviceCount { count: 1 });
     Ok(())
 }
@@ -202,6 +256,11 @@ pub fn v4l2_device_set_name(v4l2_dev: &V4l2Device, basename: &str, instance: &At
 /// Takes a reference (`v4l2_device_get`).
 #[track_caller]
 pub fn v4l2_device_get(v4l2_dev: &V4l2Device) {
+    get_for(v4l2_dev, V4l2Device::BY_GET);
+}
+
+#[track_caller]
+pub(crate) fn get_for(v4l2_dev: &V4l2Device, holder: &'static str) {
     let taken = v4l2_dev
         .0
         .kref
@@ -209,7 +268,10 @@ pub fn v4l2_device_get(v4l2_dev: &V4l2Device) {
             (count > 0).then(|| count + 1)
         });
     match taken {
-        Ok(before) => v4l2_dev.emit(|| V4l2EventKind::V4l2DeviceCount { count: before + 1 }),
+        Ok(before) => {
+            v4l2_dev.note_taken(holder);
+            v4l2_dev.emit(|| V4l2EventKind::V4l2DeviceCount { count: before + 1 });
+        }
         Err(_) => splat(
             &v4l2_dev.0.system,
             SplatKind::Refcount,
@@ -223,12 +285,20 @@ pub fn v4l2_device_get(v4l2_dev: &V4l2Device) {
 /// (`v4l2_device_put`). Gives whether it was the last.
 #[track_caller]
 pub fn v4l2_device_put(v4l2_dev: &V4l2Device) -> bool {
+    put_for(v4l2_dev, V4l2Device::BY_GET)
+}
+
+#[track_caller]
+pub(crate) fn put_for(v4l2_dev: &V4l2Device, holder: &'static str) -> bool {
     let dropped = v4l2_dev
         .0
         .kref
         .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |count| {
             count.checked_sub(1)
         });
+    if dropped.is_ok() {
+        v4l2_dev.note_dropped(holder);
+    }
     match dropped {
         Ok(1) => {
             v4l2_dev.emit(|| V4l2EventKind::V4l2DeviceReleased);
