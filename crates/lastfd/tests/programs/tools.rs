@@ -121,13 +121,13 @@ fn clangs_runtime() -> PathBuf {
     path.parent().unwrap().to_owned()
 }
 
-fn debuggable() -> Option<PathBuf> {
-    compile::c_with("gcc", "forgets", "debug", &[])
+fn debuggable(by: &str) -> Option<PathBuf> {
+    compile::c_with("gcc", "forgets", by, &[]).filter(|_| compile::has(by))
 }
 
 #[test]
 fn valgrind_sees_a_program_use_what_it_freed() {
-    let Some(program) = debuggable().filter(|_| compile::has("valgrind")) else {
+    let Some(program) = debuggable("valgrind") else {
         return;
     };
     let program = program.to_str().unwrap();
@@ -150,7 +150,7 @@ fn valgrind_sees_a_program_use_what_it_freed() {
 
 #[test]
 fn gdb_stops_a_program_where_its_device_went() {
-    let Some(program) = debuggable().filter(|_| compile::has("gdb")) else {
+    let Some(program) = debuggable("gdb") else {
         return;
     };
     let program = program.to_str().unwrap();
