@@ -15,7 +15,7 @@ use crate::checkout::{Checkout, on_path};
 use crate::packages::{self, BUSYBOX, KERNEL_HEADERS, MUSL, MUSL_COMPILER};
 use crate::plan::{Done, Job, Stage};
 use crate::step::Step;
-use crate::{dist_ci, wheel};
+use crate::{dist_ci, dist_first, wheel};
 
 pub(crate) const STAGES: &[Stage] = &[
     Stage {
@@ -52,6 +52,13 @@ pub(crate) const STAGES: &[Stage] = &[
         budget: |_| 300,
         part_of: None,
         body: bare_root,
+    },
+    Stage {
+        name: "first-verdict",
+        does: "from an empty folder to the first verdict on a program, in under a minute",
+        budget: |_| 120,
+        part_of: None,
+        body: dist_first::first_verdict,
     },
     Stage {
         name: "cargo-install",

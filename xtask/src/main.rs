@@ -17,6 +17,7 @@ mod checks;
 mod counts;
 mod dist;
 mod dist_ci;
+mod dist_first;
 mod evidence;
 mod fuzz;
 mod kernel_cases;

@@ -52,6 +52,12 @@ pub(crate) struct Job<'a> {
 }
 
 impl Job<'_> {
+    /// Prints a line that its evidence keeps.
+    pub(crate) fn say(&mut self, line: String) {
+        println!("{line}");
+        self.tail.push_back(line);
+    }
+
     /// Runs a command; errors when it fails, or when it should have run tests
     /// and ran none.
     pub(crate) fn run(&mut self, step: Step<'_>) -> Result<()> {

@@ -1,15 +1,17 @@
 //! What a user of `lastfd run` waits for: the start and end of a program, and frames of a
-//! camera that is not paced, beside a copy of the same bytes.
+//! camera that is not paced, beside a copy of the same bytes; and of `lastfd sweep`: its runs.
 
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use lastfd::Bench;
+use lastfd::sweep::{Repeats, Sweep};
 use lastfd::sync::Clock;
 
 const ROUNDS: u32 = 50;
 const FRAMES: &str = "600";
+const SWEEPS: u32 = 10;
 
 fn main() {
     let lastfd = Path::new(env!("CARGO_BIN_EXE_lastfd"));
@@ -31,6 +33,38 @@ fn main() {
     for size in ["640x480", "1920x1080"] {
         frames(&program, size);
     }
+    let program = folder.path().join("swept");
+    let source = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../lastfd/tests/programs/sweep/ends.c"
+    );
+    let mut gcc = Command::new("gcc");
+    gcc.args(["-O1", source, "-o"]).arg(&program);
+    if gcc.status().is_ok_and(|status| status.success()) {
+        sweeps(&program);
+    }
+}
+
+/// Sweeps a program that takes a few frames and ends well, again and again.
+fn sweeps(program: &Path) {
+    let Ok(camera) = "camera:size=64x48,fps=1000".parse() else {
+        return;
+    };
+    let none: [&str; 0] = [];
+    let sweep = Sweep::new(program, none)
+        .device(camera)
+        .repeats(Repeats::Every);
+    let (mut runs, mut took) = (0, 0.0);
+    for _ in 0..SWEEPS {
+        let Ok(swept) = sweep.run() else { return };
+        runs += swept.runs.len();
+        took += swept.took.as_secs_f64();
+    }
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    say(&format!(
+        "sweep of a small C program: {:.0} runs/s on {cores} cores",
+        runs as f64 / took
+    ));
 }
 
 /// The program says how many frames a second it took, and copied.

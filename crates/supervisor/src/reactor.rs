@@ -254,7 +254,8 @@ impl Reactor {
                 let mut count = [0; 8];
                 let _ = rustix::io::read(&self.wake, &mut count);
             }
-            Token::Closes => {}
+            // Also what is told of files that are gone already: it would be told for ever.
+            Token::Closes => shared.objects.see_all_closes(),
             Token::Session(number) => {
                 let session = self.sessions.lock().get(&number).cloned();
                 if let Some(session) = session {

@@ -37,6 +37,9 @@ impl Default for Patience {
     }
 }
 
+/// Most programs end sooner than this, and nothing has to be known of those.
+const SOON: Duration = Duration::from_millis(200);
+
 /// A call that has a time by itself may take that: this much at most.
 const BOUNDED: Duration = Duration::from_secs(10);
 
@@ -103,8 +106,9 @@ impl Program<'_> {
         };
         // Until it ended, with all that it started, or its time is over.
         let before = self.killed();
-        let mut window = Window::from_now(bench, gone);
-        let mut until = gone.after(patience.timeout);
+        let mut window = None;
+        let mut until = gone.after(SOON.min(patience.timeout / 4));
+        let mut looks = 0;
         loop {
             let ended = self.wait_until(until, cancel, || {
                 let ending = self.ending()?;
@@ -121,15 +125,18 @@ impl Program<'_> {
             if cancel.is_cancelled() {
                 return Outcome::LetGo;
             }
-            let now = clock.now();
-            match self.alive(gone, now, &window, patience) {
-                Alive::Is(outcome) => return outcome,
-                Alive::Until(later) => until = later,
-            }
-            window = Window {
-                looks: window.looks + 1,
-                ..Window::from_now(bench, gone)
+            until = match window.take() {
+                None => gone.after(patience.timeout),
+                Some(window) => match self.alive(gone, clock.now(), &window, patience) {
+                    Alive::Is(outcome) => return outcome,
+                    Alive::Until(later) => later,
+                },
             };
+            window = Some(Window {
+                looks,
+                ..Window::from_now(bench, gone)
+            });
+            looks += 1;
         }
     }
 
