@@ -18,9 +18,9 @@ use crate::{compile, ordinary};
 
 pub(crate) const ROWS: &str = include_str!("../../../../docs/unplug-rows.tsv");
 
-/// Not made by these programs: a node of one's own needs rights that a test must
-/// not have, and would be the real machine's.
-const NOT_MADE: [&str; 1] = ["mknod same rdev + open"];
+/// A node of one's own, and what Linux gives who has no `CAP_MKNOD`, as no served program
+/// has. What the list has is root's, which the in-process tests show.
+const WITHOUT_RIGHTS: (&str, &str) = ("mknod same rdev + open", "EPERM");
 
 struct Row {
     operation: &'static str,
@@ -34,10 +34,14 @@ fn calls(kind: &str) -> Vec<Row> {
         let [part, operation, of, before, after, status, _] =
             line.split('\t').collect::<Vec<_>>().try_into().ok()?;
         let shown = part == "call" && of == kind && status == "done";
-        (shown && !NOT_MADE.contains(&operation)).then_some(Row {
+        let given = |answer| match operation == WITHOUT_RIGHTS.0 {
+            true => WITHOUT_RIGHTS.1,
+            false => answer,
+        };
+        shown.then_some(Row {
             operation,
-            before: (before != "-").then_some(before),
-            after,
+            before: (before != "-").then_some(given(before)),
+            after: given(after),
         })
     });
     rows.collect()

@@ -187,6 +187,20 @@ func opened(path string, flags int) string {
 	return ok(fd, err)
 }
 
+// makeNode makes a node of one's own for the held one's number.
+func (h *held) makeNode() string {
+	var stat syscall.Stat_t
+	if err := syscall.Fstat(h.node, &stat); err != nil {
+		return said(0, err)
+	}
+	path := fmt.Sprintf("/tmp/lastfd-rows-%d", os.Getpid())
+	if err := syscall.Mknod(path, syscall.S_IFCHR|0o600, int(stat.Rdev)); err != nil {
+		return said(0, err)
+	}
+	defer os.Remove(path)
+	return opened(path, syscall.O_RDWR)
+}
+
 func (h *held) fstat() string {
 	var stat syscall.Stat_t
 	if err := syscall.Fstat(h.node, &stat); err != nil {
@@ -303,6 +317,8 @@ func (h *held) call(operation string) string {
 		return opened(h.path, syscall.O_RDWR)
 	case "open /proc/self/fd/N":
 		return opened(fmt.Sprintf("/proc/self/fd/%d", h.node), syscall.O_RDWR)
+	case "mknod same rdev + open":
+		return h.makeNode()
 	case "sysfs attr held fd pread":
 		return said(syscall.Pread(h.attributeFd, bytes, 0))
 	case "sysfs attr open(path)":

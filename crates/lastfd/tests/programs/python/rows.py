@@ -8,6 +8,7 @@ import fcntl
 import mmap
 import os
 import select
+import stat
 import struct
 import sys
 
@@ -92,9 +93,18 @@ class Held:
     def control(self, command):
         self.ioctl(command, bytearray(struct.pack("Ii", BRIGHTNESS, 9)))
 
+    def make_node(self):
+        """A node of one's own for the held one's number."""
+        path = f"/tmp/lastfd-rows-{os.getpid()}"
+        os.mknod(path, stat.S_IFCHR | 0o600, os.fstat(self.node).st_rdev)
+        try:
+            return self.open(path, os.O_RDWR)
+        finally:
+            os.unlink(path)
+
     def fstat(self):
-        stat = os.fstat(self.node)
-        return f"nlink {stat.st_nlink} mode {stat.st_mode:o}"
+        there = os.fstat(self.node)
+        return f"nlink {there.st_nlink} mode {there.st_mode:o}"
 
     def poll(self, events):
         poller = select.poll()
@@ -161,6 +171,7 @@ class Held:
             "touch held mapping": self.touch,
             "fresh open(path)": lambda: self.open(self.path, os.O_RDWR),
             "open /proc/self/fd/N": lambda: self.open(proc, os.O_RDWR),
+            "mknod same rdev + open": self.make_node,
             "sysfs attr held fd pread": lambda: len(os.pread(self.attribute_fd, 4096, 0)),
             "sysfs attr open(path)": lambda: self.open(self.attribute, os.O_RDONLY),
             "G_FMT": lambda: self.ioctl(G_FMT, bytearray(struct.pack("I204x", CAPTURE))),

@@ -135,6 +135,22 @@ static void touch(struct held *held)
 	say(start[100] == 't' ? "read+write ok" : "something else was read");
 }
 
+/* A node of one's own for the held one's number. */
+static void make_node(int fd)
+{
+	char path[64];
+	struct stat stat;
+
+	must(fstat(fd, &stat), "ask for its number");
+	snprintf(path, sizeof(path), "/tmp/lastfd-rows-%d", getpid());
+	if (mknod(path, S_IFCHR | 0600, stat.st_rdev) < 0) {
+		say("%s", error_name(errno));
+		return;
+	}
+	open_and_close(path, O_RDWR);
+	unlink(path);
+}
+
 static void unmap(struct held *held)
 {
 	say_ok(munmap(held->mapping, held->map_length));
@@ -239,6 +255,8 @@ bool any_call(struct held *held, const char *operation)
 		open_and_close(held->path, O_RDWR);
 	else if (IS("open /proc/self/fd/N"))
 		through_proc(held);
+	else if (IS("mknod same rdev + open"))
+		make_node(held->node);
 	else if (IS("sysfs attr held fd pread"))
 		say_result(pread(held->attribute_fd, buffer, sizeof(buffer), 0));
 	else if (IS("sysfs attr open(path)"))
