@@ -23,9 +23,21 @@ pub(crate) fn kunit(args: &KunitArgs) -> Result<ExitCode, Failure> {
             false => FilterAction::default(),
         },
     };
-    let chosen = filter.apply(&suites::all());
+    let all = suites::all();
+    // Each name has to be somebody's: a mistyped one would go unnoticed among others.
+    let fits = |glob: &&String| {
+        let named = Filter {
+            globs: vec![Glob::new(glob)],
+            ..Filter::default()
+        };
+        !named.apply(&all).is_empty()
+    };
+    if let Some(nobodys) = args.filter.iter().find(|glob| !fits(glob)) {
+        return Err(Failure::NoCase(nobodys.clone()));
+    }
+    let chosen = filter.apply(&all);
     if chosen.is_empty() {
-        return Err(none_chosen(args, &filter));
+        return Err(Failure::NoCaseWith(args.attributes.clone()));
     }
     if args.list || args.list_attributes {
         return told(list(&chosen, args.list_attributes, io::stdout().lock()));
@@ -48,18 +60,6 @@ pub(crate) fn kunit(args: &KunitArgs) -> Result<ExitCode, Failure> {
         KunitFormat::Ktap => run(&runner, &chosen, &mut Ktap::new(&mut out)),
         KunitFormat::Junit => run(&runner, &chosen, &mut Junit::new(&mut out)),
         KunitFormat::Pretty => run(&runner, &chosen, &mut Pretty::new(&mut out)),
-    }
-}
-
-/// Whether it was the names that fit nothing, or the conditions.
-fn none_chosen(args: &KunitArgs, filter: &Filter) -> Failure {
-    let named = Filter {
-        globs: filter.globs.clone(),
-        ..Filter::default()
-    };
-    match named.apply(&suites::all()).is_empty() {
-        true => Failure::NoCase(args.filter.join("', '")),
-        false => Failure::NoCaseWith(args.attributes.clone()),
     }
 }
 

@@ -44,9 +44,15 @@ fn a_list_names_cases_that_a_filter_finds() {
 
 #[test]
 fn a_filter_that_names_nothing_is_wrong_usage() {
-    let output = kunit(&["--filter", "nothing.here"]);
-    assert_eq!(output.status.code(), Some(64));
-    assert!(text(&output.stderr).contains("--list"));
+    for others in [&[][..], &["--filter", "kunit-device"]] {
+        let output = kunit(&[others, &["--filter", "nothing.here"]].concat());
+        assert_eq!(output.status.code(), Some(64));
+        let said = text(&output.stderr);
+        assert!(
+            said.contains("'nothing.here'") && said.contains("--list"),
+            "{said}"
+        );
+    }
 }
 
 #[test]
