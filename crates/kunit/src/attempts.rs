@@ -121,7 +121,8 @@ impl SuiteRun<'_> {
         let mut left_behind = false;
         // While a thread still runs, nobody knows what it will let go of.
         if ran.fate != Fate::Stuck {
-            let left = Inventory::of(&world.system).since(&before);
+            let mut left = Inventory::of(&world.system).since(&before);
+            left.extend(test.still_held());
             for what in &left {
                 test.set_failure();
                 test.log(format!("left behind: {what}"));

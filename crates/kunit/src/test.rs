@@ -55,6 +55,8 @@ struct Inner {
     system: System,
     name: Arc<str>,
     resources: Mutex<Vec<Resource>>,
+    /// Resources that somebody held when the test let go of them.
+    outlive: Mutex<Vec<Resource>>,
     watch: Option<Arc<Watch>>,
     state: Mutex<State>,
 }
@@ -103,6 +105,7 @@ impl Test {
             system: system.clone(),
             name: Arc::from(name),
             resources: Mutex::new(Vec::new()),
+            outlive: Mutex::new(Vec::new()),
             watch,
             state: Mutex::new(State::default()),
         }))
@@ -300,6 +303,17 @@ impl Test {
     /// The rules that it expected to be broken.
     pub(crate) fn meant(&self) -> Vec<u8> {
         self.0.state.lock().meant.clone()
+    }
+
+    /// Somebody holds a resource that the test has let go of.
+    pub(crate) fn outlived_by(&self, resource: Resource) {
+        self.0.outlive.lock().push(resource);
+    }
+
+    /// The resources that somebody still holds, in words.
+    pub(crate) fn still_held(&self) -> Vec<String> {
+        let outlive = core::mem::take(&mut *self.0.outlive.lock());
+        outlive.iter().filter_map(Resource::held).collect()
     }
 
     /// What the test manages, oldest first.

@@ -4,10 +4,11 @@
 
 use core::any::Any;
 use core::fmt;
+use core::panic::Location;
 use core::sync::atomic::Ordering;
 
 use lastfd_model::event::SplatKind;
-use lastfd_model::{Errno, EventKind, Result, System};
+use lastfd_model::{Errno, EventKind, Place, Result, System};
 use lastfd_sync::atomic::AtomicU32;
 use lastfd_sync::{Arc, Mutex};
 
@@ -33,6 +34,8 @@ struct Inner {
     /// What tells this resource's free function from others.
     kind: Kind,
     free: Mutex<Option<ResourceFree>>,
+    /// Where the references beside the test's were taken, latest last.
+    taken: Mutex<Vec<Place>>,
 }
 
 /// The kernel tells resources apart by the address of their free function.
@@ -85,6 +88,7 @@ impl Resource {
             data,
             kind,
             free: Mutex::new(free),
+            taken: Mutex::new(Vec::new()),
         }))
     }
 
@@ -101,6 +105,17 @@ impl Resource {
     /// Its reference count; 0 once it is freed.
     pub fn refcount(&self) -> u32 {
         self.0.refcount.load(Ordering::Acquire)
+    }
+
+    /// Whoever still holds it, in words; None once it is freed.
+    pub(crate) fn held(&self) -> Option<String> {
+        (self.refcount() > 0).then(|| {
+            let name = self.name().map(|name| format!(" {name}"));
+            let place = self.0.taken.lock().last().copied();
+            let place = place.map(|place| format!(" (taken at {place})"));
+            let (name, place) = (name.unwrap_or_default(), place.unwrap_or_default());
+            format!("kunit resource{name}: reference kunit_get_resource{place}")
+        })
     }
 
     pub(crate) fn kind(&self) -> Kind {
@@ -191,6 +206,7 @@ pub(crate) fn add(
 
 /// The latest resource that fits, with a reference taken on it
 /// (`kunit_find_resource`).
+#[track_caller]
 pub fn kunit_find_resource(
     test: &Test,
     matches: &dyn Fn(&Test, &Resource) -> bool,
@@ -204,12 +220,15 @@ pub fn kunit_find_resource(
 
 /// The latest resource of this name, with a reference taken on it
 /// (`kunit_find_named_resource`).
+#[track_caller]
 pub fn kunit_find_named_resource(test: &Test, name: &str) -> Option<Resource> {
     kunit_find_resource(test, &|_, resource| resource.name() == Some(name))
 }
 
 /// Takes a reference (`kunit_get_resource`).
+#[track_caller]
 pub fn kunit_get_resource(resource: &Resource) {
+    resource.0.taken.lock().push(Location::caller());
     resource.0.refcount.fetch_add(1, Ordering::AcqRel);
 }
 
@@ -217,6 +236,11 @@ pub fn kunit_get_resource(resource: &Resource) {
 /// One too many is a splat.
 #[track_caller]
 pub fn kunit_put_resource(resource: &Resource) {
+    put(resource, false);
+}
+
+#[track_caller]
+fn put(resource: &Resource, dropped_by_test: bool) {
     let count = &resource.0.refcount;
     let before = count.fetch_update(Ordering::AcqRel, Ordering::Acquire, |n| n.checked_sub(1));
     match before {
@@ -227,7 +251,12 @@ pub fn kunit_put_resource(resource: &Resource) {
                 free(resource);
             }
         }
-        Ok(_) => {}
+        Ok(_) => {
+            // The test's own is dropped by its removal, whoever holds it beside.
+            if !dropped_by_test {
+                resource.0.taken.lock().pop();
+            }
+        }
         Err(_) => resource.0.system.emit(|| EventKind::Splat {
             kind: SplatKind::Refcount,
             device: None,
@@ -246,7 +275,7 @@ pub fn kunit_remove_resource(test: &Test, resource: &Resource) {
         at.map(|at| resources.remove(at))
     };
     if let Some(resource) = removed {
-        kunit_put_resource(&resource);
+        put(&resource, true);
     }
 }
 
@@ -279,5 +308,8 @@ pub fn kunit_cleanup(test: &Test) {
             return;
         };
         kunit_remove_resource(test, &resource);
+        if resource.refcount() > 0 {
+            test.outlived_by(resource);
+        }
     }
 }

@@ -367,3 +367,25 @@ fn the_ends_of_a_link_that_the_core_lets_go_of_later_are_not_left_behind() {
     let output = ktap(&[suite]);
     assert!(output.ends_with("    ok 1 c\nok 1 s\n"), "{output}");
 }
+
+#[test]
+fn a_resource_that_somebody_holds_is_named_with_the_place_that_took_it() {
+    let add = |test: &Test, name: &str| {
+        kunit_add_named_resource(test, None, None, name, Arc::new(())).unwrap()
+    };
+    let line = line!() + 5;
+    let output = one(move |test| {
+        let given_back = add(test, "given_back");
+        kunit_get_resource(&given_back);
+        add(test, "kept");
+        kunit_find_named_resource(test, "kept").unwrap();
+        kunit_put_resource(&given_back);
+    });
+    let told = lines_with(&output, "left behind: ");
+    let expected = format!(
+        "# c: left behind: kunit resource kept: reference kunit_get_resource (taken at {}:{line}:",
+        file!()
+    );
+    assert!(told[0].starts_with(&expected), "{told:?}");
+    assert_eq!(told.len(), 1);
+}
