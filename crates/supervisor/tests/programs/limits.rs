@@ -162,6 +162,13 @@ fn a_process_has_256_descriptors_of_devices_at_most() {
     assert_eq!(rig.run(&["fill"]), "opened 256 then EMFILE\n");
 }
 
+/// A program may have filters of its own, but nobody else to answer its calls.
+#[test]
+fn a_second_supervisor_below_the_first_cannot_be() {
+    let Some(rig) = Rig::alone() else { return };
+    assert_eq!(rig.run(&["second"]), "filter 0\nlistener EBUSY\n");
+}
+
 /// A link that is not in the trees and leads into them.
 #[test]
 fn a_link_from_outside_leads_to_the_machines_own() {

@@ -374,6 +374,12 @@ static int unmapped(void) { /* a limit: munmap is the kernel's */
     say("many", 0); next();
     return 0;
 }
+static int second(void) { /* a limit: a filter with a listener of its own */
+    struct sock_filter all = BPF_STMT(BPF_RET, SECCOMP_RET_ALLOW); struct sock_fprog program = { 1, &all };
+    say("filter", syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program));
+    say("listener", syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program));
+    return 0;
+}
 static int fill(void) { int n = 0, fd; while ((fd = open(NODE, O_RDWR)) >= 0 && n < 5000) n++; printf("opened %d then %s\n", n, name(fd)); return 0; }
 static int by_link(void) { /* a limit: the kernel follows a link from outside */
     char folder[] = "/tmp/lastfd-probe-XXXXXX", path[64]; if (!mkdtemp(folder)) return 1;
@@ -579,6 +585,7 @@ int main(int argc, char **argv) {
     if (!strcmp(what, "inpri")) return in_and_pri();
     if (!strcmp(what, "copies")) return copies();
     if (!strcmp(what, "unmapped")) return unmapped();
+    if (!strcmp(what, "second")) return second();
     if (!strcmp(what, "fill")) return fill();
     if (!strcmp(what, "link")) return by_link();
     if (!strcmp(what, "guess")) return guess();
