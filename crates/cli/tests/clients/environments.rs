@@ -248,15 +248,20 @@ fn row(page: &str, place: &str) -> (String, String) {
 }
 
 /// Runs every client in a place that is played, and holds the page's row against what
-/// failed. With `LASTFD_DOCS=overwrite` it is the row that is changed.
+/// failed. With `LASTFD_DOCS=overwrite` it is the row that is changed. What follows the
+/// restrictions are other options of `lastfd run`.
 fn is_as_the_page_says(restrict: &str) {
     if !CLIENTS.iter().all(Client::is_there) {
         return;
     }
+    let options: Vec<&str> = ["--restrict"]
+        .into_iter()
+        .chain(restrict.split(' '))
+        .collect();
     let place = Place {
         user: User::new(),
         within: &[],
-        restrict: &["--restrict", restrict],
+        restrict: &options,
     };
     let failing = place.failing();
     let text = std::fs::read_to_string(page()).unwrap();
@@ -306,6 +311,12 @@ fn is_what_a_filter_gives(container: &str) {
 #[test]
 fn under_docker_fails_what_the_page_says() {
     is_as_the_page_says("docker");
+}
+
+/// What the supervisor does alone.
+#[test]
+fn under_docker_without_the_library_fails_what_the_page_says() {
+    is_as_the_page_says("docker --no-accel");
 }
 
 #[test]
