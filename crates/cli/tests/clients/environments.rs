@@ -194,12 +194,17 @@ impl Client {
         run.arg("--").args(self.command).output().unwrap()
     }
 
+    fn works(&self, output: &Output) -> bool {
+        let said = text(output);
+        self.says.iter().all(|words| said.contains(words))
+    }
+
     /// None if it works; otherwise what it was refused.
     fn fails(&self, output: &Output) -> Option<String> {
-        let said = text(output);
-        if self.says.iter().all(|words| said.contains(words)) {
+        if self.works(output) {
             return None;
         }
+        let said = text(output);
         let refused = REFUSED.iter().filter(|(words, _)| said.contains(words));
         let refused: Vec<&str> = refused.map(|(_, name)| *name).collect();
         assert!(!refused.is_empty(), "{}: {said}", self.name);
@@ -229,6 +234,10 @@ impl Place<'_> {
     fn failing(&self) -> String {
         self.user.file("bus.conf", sensors::BUS);
         let failed = CLIENTS.iter().filter_map(|client| {
+            // On a busy machine some give up: what fails does twice.
+            if client.works(&client.run(self)) {
+                return None;
+            }
             let why = client.fails(&client.run(self))?;
             Some(format!("`{}` ({why})", client.name))
         });
