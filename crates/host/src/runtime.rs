@@ -92,14 +92,12 @@ pub(crate) fn alive(base: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Removes what runs that were killed left behind.
+/// Removes what runs that were killed left behind. What cannot be removed yet, because a
+/// program of such a run still writes there, is for the next to sweep.
 fn sweep(base: &Path) -> io::Result<()> {
     for directory in directories(base)? {
         if let Some(_lock) = lock(&directory)? {
-            match std::fs::remove_dir_all(&directory) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
+            let _ = std::fs::remove_dir_all(&directory);
         }
     }
     Ok(())
