@@ -45,6 +45,82 @@ impl Asks {
     }
 }
 
+/// What the library asks of whoever answers, beside its calls: an ioctl on no descriptor,
+/// with the key of one that waits. Its third argument is the number of the wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// The descriptor to wait by said something: the call is to be tried again.
+    Again,
+    /// A signal came: the call ends.
+    Interrupted,
+    /// A poll's time is over, or another file is ready: it ends with what there is.
+    Finish,
+}
+
+impl Asked {
+    /// The request of the ioctl. Its type is one of those that are trapped; on no descriptor
+    /// the kernel knows none.
+    pub const fn request(self) -> u32 {
+        0x4c66_56f0 | self as u32
+    }
+
+    /// What a request on no descriptor asks.
+    pub fn of(request: u32) -> Option<Asked> {
+        [Asked::Again, Asked::Interrupted, Asked::Finish]
+            .into_iter()
+            .find(|asked| asked.request() == request)
+    }
+}
+
+/// What a call with the key of one that waits is answered, beside its own values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answered {
+    /// It would have to wait. The descriptor is the program's to close; a byte comes to it
+    /// when the call is to be tried again.
+    Waits {
+        /// The descriptor.
+        door: i32,
+        /// The number of the wait.
+        number: u64,
+    },
+    /// `EINTR`, from the driver or because it was asked for: not because nobody heard the
+    /// call yet.
+    Interrupted,
+}
+
+impl Answered {
+    const SPECIAL: i64 = 1 << 62;
+    const BITS: u32 = 12;
+
+    /// As the value of a call.
+    pub const fn value(self) -> i64 {
+        match self {
+            Answered::Interrupted => Answered::SPECIAL,
+            Answered::Waits { door, number } => {
+                Answered::SPECIAL | (number << Answered::BITS) as i64 | door as i64
+            }
+        }
+    }
+
+    /// What a value means; none if it is the call's own.
+    pub const fn of(value: i64) -> Option<Answered> {
+        if value < Answered::SPECIAL {
+            return None;
+        }
+        let rest = (value & (Answered::SPECIAL - 1)) as u64;
+        Some(match rest {
+            0 => Answered::Interrupted,
+            _ => Answered::Waits {
+                door: (rest & ((1 << Answered::BITS) - 1)) as i32,
+                number: rest >> Answered::BITS,
+            },
+        })
+    }
+}
+
+/// What marks an entry of a poll as one of ours, in the mask that it is answered.
+pub const OURS: u16 = 0x8000;
+
 /// The calls that the library makes natively. The filter lets them go on if they have the
 /// key.
 pub const NATIVE: [i64; 13] = [
@@ -111,13 +187,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_good_for_its_call_and_its_arguments_only() {
+    fn a_key_is_good_for_its_call_and_its_arguments_and_answers_are_told_from_values() {
         let key = Asks::Native.key(257, 0xffff_ffff_ffff_ff9c, 0x7ffe_0000_1000);
         let mut args = [0xffff_ffff_ffff_ff9c, 0x7ffe_0000_1000, 1, 2, 3, key];
         assert_eq!(Asks::of(257, &args), Some(Asks::Native));
         assert_eq!(Asks::of(262, &args), None);
         args[1] += 8;
         assert_eq!(Asks::of(257, &args), None);
+        for answered in [
+            Answered::Interrupted,
+            Answered::Waits {
+                door: 1023,
+                number: 1 << 40,
+            },
+        ] {
+            assert_eq!(Answered::of(answered.value()), Some(answered));
+        }
+        for value in [-4, 0, 42, i64::from(u32::MAX)] {
+            assert_eq!(Answered::of(value), None);
+        }
+        assert_eq!(Asked::of(Asked::Finish.request()), Some(Asked::Finish));
+        assert_eq!(Asked::of(0x5600), None);
         args[5] = Asks::WaitInSelect.key(257, args[0], args[1]);
         assert_eq!(Asks::of(257, &args), Some(Asks::WaitInSelect));
     }

@@ -45,14 +45,23 @@ const FOLDERS: [&str; 8] = [
 
 /// The library for the programs of one session.
 #[derive(Debug)]
-pub(crate) struct Accel(OwnedFd);
+pub(crate) struct Accel {
+    file: OwnedFd,
+    waits: bool,
+}
 
 impl Accel {
     /// Makes its file. None where there is no room for it: programs go without.
     pub(crate) fn new(settings: &Settings, mirror: &Path, waits: bool) -> Option<Accel> {
         let mirror = mirror.as_os_str().as_bytes();
         let file = lastfd_accel::image(settings.low, settings.high, mirror, waits)?;
-        memfd::sealed("lastfd-accel", &file).ok().map(Accel)
+        let file = memfd::sealed("lastfd-accel", &file).ok()?;
+        Some(Accel { file, waits })
+    }
+
+    /// Whether callers that know how to wait are given what to wait by.
+    pub(crate) fn waits(&self) -> bool {
+        self.waits
     }
 
     /// Has a program's loader ask for it, after what is preloaded anyway.
@@ -78,7 +87,7 @@ impl Accel {
         let process = format!("/proc/{}", task.tid());
         // Opened for each, who reads it from its beginning.
         let file = match first_of(Path::new(&process)) {
-            None => File::open(format!("/proc/self/fd/{}", crate::sys::number(&self.0))).ok(),
+            None => File::open(format!("/proc/self/fd/{}", crate::sys::number(&self.file))).ok(),
             Some(runtime) => runtime.and_then(|path| File::open(path).ok()),
         };
         Some(match file {

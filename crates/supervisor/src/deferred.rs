@@ -2,17 +2,21 @@
 //!
 //! A call that cannot be answered yet is kept with what it waits for. No thread waits
 //! with it: it is tried again when a queue it is on is woken, when its time is over, or
-//! when a descriptor it watches is ready.
+//! when a descriptor it watches is ready. A caller that knows how to wait (the accelerator)
+//! waits in the kernel meanwhile, and is told by a [`Door`] when to ask again.
 
 use core::fmt;
 use core::time::Duration;
+use std::os::fd::OwnedFd;
 
-use lastfd_model::FileRef;
+use lastfd_accel::key::{Answered, Asked};
+use lastfd_model::{Errno, FileRef};
 use lastfd_sync::atomic::{AtomicBool, Ordering};
-use lastfd_sync::{Arc, Ktime, Mutex, Wake, Weak};
+use lastfd_sync::{Arc, Ktime, Mutex, OnceLock, Wake, Weak};
 
+use crate::door::Door;
 use crate::reactor::Ready;
-use crate::task::Task;
+use crate::task::{self, Answer, Task};
 
 /// How a try went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +39,11 @@ pub(crate) trait Deferred: Send {
     /// A signal came for the caller: answers. `certain` if that very thread is sure to
     /// see it on its way out.
     fn interrupt(&mut self, task: &Task, certain: bool);
+
+    /// The caller waits no longer: answers with what there is.
+    fn finish(&mut self, task: &Task) {
+        self.interrupt(task, false);
+    }
 }
 
 /// A call of a program that sleeps.
@@ -67,6 +76,8 @@ pub(crate) struct Blocked {
     since: Ktime,
     work: Mutex<State>,
     queued: AtomicBool,
+    /// By what its caller waits, who has been told so.
+    door: OnceLock<Door>,
     me: Weak<Blocked>,
 }
 
@@ -99,6 +110,7 @@ impl Blocked {
                 deadline: None,
             }),
             queued: AtomicBool::new(false),
+            door: OnceLock::new(),
             me: Weak::clone(me),
         });
         // A wake during this try finds the lock held, and tries again after it.
@@ -111,19 +123,105 @@ impl Blocked {
             }
             Progress::Waits(deadline) => {
                 state.work = Some(work);
-                state.deadline = deadline;
+                let waits = blocked.let_it_wait();
+                state.deadline = deadline.filter(|_| waits.is_none());
+                let deadline = state.deadline;
                 drop(state);
                 if deadline.is_some() {
                     reactor.look_again();
                 }
+                if let Some(waits) = waits
+                    && !blocked.task.reply(waits.value())
+                {
+                    blocked.abandon();
+                }
             }
         }
+    }
+
+    /// Gives a caller that knows how to wait what to wait by. None if it is to wait for its
+    /// answer, as others do.
+    fn let_it_wait(self: &Arc<Self>) -> Option<Answered> {
+        self.task.asks()?;
+        let door = Door::open(&self.task)?;
+        self.task
+            .session
+            .shared
+            .reactor
+            .watch_door(&door, self.number);
+        let waits = Answered::Waits {
+            door: door.number(),
+            number: self.number,
+        };
+        // It is set once.
+        let _ = self.door.set(door);
+        Some(waits)
+    }
+
+    /// Whether its caller waits by itself.
+    pub(crate) fn has_door(&self) -> bool {
+        self.door.get().is_some()
+    }
+
+    /// Nobody has the descriptor any more that the caller waited by. If that was closed over
+    /// its head it comes all the same, and is given up with its session at the latest.
+    pub(crate) fn door_is_closed(&self, watched: &OwnedFd) {
+        if task::is_alive(self.task.tid()) {
+            if let Some(door) = self.door.get() {
+                // It would be told of again and again.
+                let _ = rustix::event::epoll::delete(watched, door);
+            }
+            return;
+        }
+        self.abandon();
+    }
+
+    /// A caller that waits by itself asks.
+    pub(crate) fn ask(self: &Arc<Self>, task: &Task, asked: Asked) {
+        let Some(door) = self.door.get() else {
+            task.answer(Answer::Error(Errno::EBADF));
+            return;
+        };
+        door.was_heard();
+        let mut state = self.work.lock();
+        let Some(mut work) = state.work.take() else {
+            drop(state);
+            task.answer(Answer::Error(Errno::EBADF));
+            return;
+        };
+        let over = match asked {
+            Asked::Again => work.attempt(task, Some(self)) == Progress::Over,
+            Asked::Interrupted => {
+                work.interrupt(task, false);
+                true
+            }
+            Asked::Finish => {
+                work.finish(task);
+                true
+            }
+        };
+        if over {
+            drop(state);
+            task.session.shared.reactor.forget(self.number);
+            return;
+        }
+        state.work = Some(work);
+        drop(state);
+        let waits = Answered::Waits {
+            door: door.number(),
+            number: self.number,
+        };
+        // Killed: the door's end tells.
+        task.reply(waits.value());
     }
 
     /// Tries again.
     pub(crate) fn retry(self: &Arc<Self>) {
         self.queued.store(false, Ordering::SeqCst);
         let mut state = self.work.lock();
+        if let Some(door) = self.door.get() {
+            return door.ring();
+        }
         let Some(mut work) = state.work.take() else {
             return;
         };
@@ -176,6 +274,9 @@ impl Blocked {
 
 impl Wake for Blocked {
     fn wake(&self) {
+        if let Some(door) = self.door.get() {
+            return door.ring();
+        }
         if !self.queued.swap(true, Ordering::SeqCst)
             && let Some(me) = self.me.upgrade()
         {

@@ -199,7 +199,8 @@ impl Supervisor {
         let program = command.get_program().to_string_lossy().into();
         let mirror = self.shared.host.directory();
         let accel = match self.accelerated {
-            true => Accel::new(&settings, mirror, false),
+            // Without WAIT_KILLABLE_RECV an answer may get lost: nobody could tell of a wait.
+            true => Accel::new(&settings, mirror, self.machine.killable),
             false => None,
         };
         if accel.is_some() {

@@ -33,6 +33,7 @@ mod bells;
 mod calls;
 mod capability;
 mod deferred;
+mod door;
 mod filter;
 mod launch;
 mod machine;

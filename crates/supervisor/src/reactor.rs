@@ -35,6 +35,7 @@ enum Token {
     Session(u64),
     Foreign(u64),
     Socket(u64),
+    Door(u64),
 }
 
 const KIND: u64 = 1 << 60;
@@ -47,6 +48,7 @@ impl Token {
             Token::Session(n) => (2 * KIND) | n,
             Token::Foreign(n) => (3 * KIND) | n,
             Token::Socket(n) => (4 * KIND) | n,
+            Token::Door(n) => (5 * KIND) | n,
         }
     }
 
@@ -57,7 +59,8 @@ impl Token {
             1 => Token::Closes,
             2 => Token::Session(number),
             3 => Token::Foreign(number),
-            _ => Token::Socket(number),
+            4 => Token::Socket(number),
+            _ => Token::Door(number),
         }
     }
 }
@@ -129,10 +132,10 @@ impl Reactor {
 
     pub(crate) fn keep(&self, blocked: &Arc<Blocked>) {
         let mut all = self.blocked.lock();
-        let first = all.is_empty();
+        let first = all.values().all(|blocked| blocked.has_door());
         all.insert(blocked.number, Arc::clone(blocked));
         drop(all);
-        // It sleeps without a limit while nobody waits.
+        // It sleeps without a limit while nobody waits whose signals are to be looked at.
         if first {
             self.look_again();
         }
@@ -171,6 +174,16 @@ impl Reactor {
         let _ = epoll::modify(&self.epoll, fd, data, events);
     }
 
+    /// Gives a call up whose caller has closed what it waited by, or is gone.
+    pub(crate) fn watch_door(&self, door: impl AsFd, number: u64) {
+        let _ = self.watch(door, Token::Door(number), epoll::EventFlags::empty());
+    }
+
+    /// The call that waits with this number.
+    pub(crate) fn blocked(&self, number: u64) -> Option<Arc<Blocked>> {
+        self.blocked.lock().get(&number).cloned()
+    }
+
     /// Sees to the end of a socket that a program has the other end of.
     pub(crate) fn watch_socket(&self, fd: impl AsFd, key: crate::objects::Key) {
         let number = self.number();
@@ -196,6 +209,12 @@ impl Reactor {
         // The guard's end may be the last thing that was watched.
         let _ = epoll::delete(&self.epoll, &session.control);
         self.sessions.lock().remove(&session.number);
+        let blocked: Vec<_> = self.blocked.lock().values().cloned().collect();
+        for blocked in blocked {
+            if blocked.has_door() && blocked.task.session.number == session.number {
+                blocked.abandon();
+            }
+        }
     }
 
     /// Gives up what is left, once the thread has ended.
@@ -266,9 +285,13 @@ impl Reactor {
                 }
             }
             Token::Foreign(number) => {
-                let blocked = self.blocked.lock().get(&number).cloned();
-                if let Some(blocked) = blocked {
+                if let Some(blocked) = self.blocked(number) {
                     blocked.retry();
+                }
+            }
+            Token::Door(number) => {
+                if let Some(blocked) = self.blocked(number) {
+                    blocked.door_is_closed(&self.epoll);
                 }
             }
             Token::Socket(number) => {
@@ -286,7 +309,7 @@ impl Reactor {
             return Some(Timespec::default());
         }
         let blocked: Vec<_> = self.blocked.lock().values().cloned().collect();
-        if blocked.is_empty() {
+        if blocked.iter().all(|blocked| blocked.has_door()) {
             return None;
         }
         let deadlines = blocked.iter().filter_map(|blocked| blocked.deadline());

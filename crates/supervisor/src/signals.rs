@@ -78,7 +78,9 @@ fn is_only_candidate(tid: u32, masks: &Masks) -> bool {
 /// Ends calls whose caller has a signal to take, and gives up those whose caller died.
 pub(crate) fn look_at(blocked: &[Arc<Blocked>]) {
     let mut guessed = BTreeSet::new();
-    for call in blocked {
+    // A caller that waits by itself is the kernel's to disturb, and its end is seen at its
+    // door.
+    for call in blocked.iter().filter(|call| !call.has_door()) {
         if !call.task.is_valid() {
             call.abandon();
             continue;

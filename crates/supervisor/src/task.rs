@@ -3,6 +3,7 @@
 use core::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use lastfd_accel::key::{Answered, Asks};
 use lastfd_chrdev::{Caller, FdSlot, OpenFile, OpenFlags, UserMemory};
 use lastfd_host::Inode;
 use lastfd_model::{Errno, Result};
@@ -76,6 +77,14 @@ impl Task {
         self.note.tid
     }
 
+    /// What the call asks for, of one that the accelerator makes because its caller knows how
+    /// to wait.
+    pub(crate) fn asks(&self) -> Option<Asks> {
+        let nr = u32::try_from(self.note.nr).ok()?;
+        let waits = self.session.accel.as_ref()?.waits();
+        Asks::of(nr, &self.note.args).filter(|_| waits)
+    }
+
     /// The process of the thread.
     pub(crate) fn tgid(&self) -> Option<u32> {
         tgid(self.note.tid)
@@ -96,6 +105,10 @@ impl Task {
             }
             Answer::Continue => listener.send(id, 0, -libc::EPERM, false).is_ok(),
             Answer::Value(value) => self.reply(value),
+            // Where it could not be told from a call that nobody heard.
+            Answer::Error(Errno::EINTR) if self.asks().is_some() => {
+                self.reply(Answered::Interrupted.value())
+            }
             Answer::Error(errno) => listener.send(id, 0, -errno.code(), false).is_ok(),
             Answer::Given => true,
         }
@@ -313,6 +326,19 @@ impl Task {
         self.place(fd, Some(number), cloexec)
     }
 
+    /// Puts a descriptor into the reserved range; the call lasts on. None if there is no
+    /// room, or nobody.
+    pub(crate) fn put(&self, fd: BorrowedFd<'_>) -> Option<i32> {
+        let numbers = self.session.numbers.lock();
+        let placing = Placing {
+            number: Some(self.free_number(0, &numbers)?),
+            cloexec: true,
+            reply: false,
+        };
+        let listener = &self.session.listener;
+        listener.add_fd(self.note.id, fd, placing).ok()
+    }
+
     /// Puts a descriptor under the lowest free number, which is the call's value.
     pub(crate) fn give_anywhere(&self, fd: BorrowedFd<'_>, cloexec: bool) -> Answer {
         self.place(fd, None, cloexec)
@@ -365,6 +391,11 @@ pub(crate) fn descends(tid: u32, from: &[u32]) -> bool {
 pub(crate) fn parent(process: u32) -> Option<u32> {
     let parent = status_field(process, "PPid:")?.parse().ok();
     parent.filter(|parent| *parent != 0)
+}
+
+/// Whether a thread has not ended.
+pub(crate) fn is_alive(tid: u32) -> bool {
+    status_field(tid, "State:").is_some_and(|state| !state.starts_with(['Z', 'X']))
 }
 
 /// Whether a filter is on a process, as on every one that is served.

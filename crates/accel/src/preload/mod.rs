@@ -1,8 +1,9 @@
 //! The functions that a program calls in place of its C library's.
 //!
 //! Each looks whether the call is surely none of the supervisor's. If so the kernel carries
-//! it out at once; if not, it is made as the C library makes it, and trapped. Nothing is
-//! kept between two calls: forks, threads, handlers of signals and programs that close
+//! it out at once; if not, it is made as the C library makes it, and trapped. One that would
+//! have to wait for a device waits here, in the kernel, by a descriptor that it is given for
+//! as long as it lasts. Nothing is kept between two calls: forks, threads, handlers of signals and programs that close
 //! every descriptor find what they would find without it.
 #![expect(
     unsafe_code,
@@ -13,15 +14,20 @@
     expect(dead_code, reason = "called by programs that preload it")
 )]
 
+mod mixed;
 mod paths;
 mod polls;
+mod sets;
 mod settings;
 pub(crate) mod sys;
+mod waits;
 
 use core::ffi::{c_char, c_int, c_void};
 
+use mixed::Time;
 use paths::{FDCWD, names_foreign};
 use polls::{Looked, PollFd};
+use sets::Sets;
 use sys::{Given, cancellable, finish, nr};
 
 /// For whoever wants to know.
@@ -34,6 +40,8 @@ const O_CREAT: i32 = 0o100;
 const O_TRUNC: i32 = 0o1000;
 const O_PATH: i32 = 0o10_000_000;
 const O_TMPFILE: i32 = 0o20_000_000;
+/// Nanoseconds.
+const SECOND: i64 = 1_000_000_000;
 
 /// Makes a call on a path: natively if that is surely none of ours.
 ///
@@ -114,10 +122,17 @@ unsafe fn read_link(directory: c_int, path: *const c_char, to: *mut c_char, size
 /// As of `poll`.
 unsafe fn poll_for(fds: *mut PollFd, count: usize, millis: c_int) -> Given {
     let args = [fds.addr(), count, millis as usize, 0, 0];
+    let time = (millis >= 0).then(|| {
+        let millis = i64::from(millis);
+        [millis / 1000, millis % 1000 * 1_000_000]
+    });
     // SAFETY: as the caller promises.
     unsafe {
         match polls::look(fds, count) {
-            Looked::Doubtful => sys::call(nr::POLL, args),
+            Looked::Wrong => sys::call(nr::POLL, args),
+            Looked::Doubtful => {
+                polls::wait(fds, count, time, 0).unwrap_or_else(|| sys::call(nr::POLL, args))
+            }
             Looked::Foreign(ready) if ready > 0 || millis == 0 => ready,
             Looked::Foreign(_) => match sys::native(nr::POLL, args) {
                 1.. if polls::is_doubtful(fds, count) => sys::call(nr::POLL, args),
@@ -129,18 +144,76 @@ unsafe fn poll_for(fds: *mut PollFd, count: usize, millis: c_int) -> Given {
 
 /// # Safety
 /// As of `ppoll`.
-unsafe fn poll_masked(fds: *mut PollFd, count: usize, time: usize, mask: usize) -> Given {
-    let args = [fds.addr(), count, time, mask, 8];
-    // SAFETY: as the caller promises.
+unsafe fn poll_masked(fds: *mut PollFd, count: usize, time: Option<Time>, mask: usize) -> Given {
+    let mut left = time;
+    let left = left.as_mut().map_or(0, |left| (&raw mut *left).addr());
+    let args = [fds.addr(), count, left, mask, 8];
+    // SAFETY: as the caller promises; the kernel writes the time that is left.
     unsafe {
         match polls::look(fds, count) {
-            Looked::Doubtful => sys::call(nr::PPOLL, args),
+            Looked::Wrong => sys::call(nr::PPOLL, args),
+            Looked::Doubtful => {
+                polls::wait(fds, count, time, mask).unwrap_or_else(|| sys::call(nr::PPOLL, args))
+            }
             Looked::Foreign(_) => match sys::native(nr::PPOLL, args) {
                 1.. if polls::is_doubtful(fds, count) => sys::call(nr::PPOLL, args),
                 given => given,
             },
         }
     }
+}
+
+/// Whether a select is one whose wait is made here: of files that may be ours.
+fn is_for_us(sets: &Sets) -> bool {
+    let low = settings::first_reserved() as usize;
+    settings::can_wait()
+        && sets.count > low
+        && !sys::is_valgrind()
+        && sets.are_there()
+        && sets.has_from(low)
+}
+
+/// # Safety
+/// As of `select`.
+unsafe fn select_for(sets: &Sets, time: *mut Time) -> Given {
+    // SAFETY: as the caller promises.
+    unsafe {
+        if is_for_us(sets) && (time.is_null() || sys::is_readable(time.addr())) {
+            let begun = sys::now();
+            let whole = time.as_ref().copied();
+            let nanos = whole.map(|[seconds, micros]| [seconds, micros.saturating_mul(1000)]);
+            let is_right = |[seconds, nanos]: Time| seconds >= 0 && (0..SECOND).contains(&nanos);
+            if nanos.is_none_or(is_right)
+                && let Some(given) = sets.wait(nanos, 0)
+            {
+                if let (Some(nanos), Some(time)) = (nanos, time.as_mut()) {
+                    // fs/select.c: poll_select_finish.
+                    let [seconds, nanos] = sys::left_of(nanos, begun);
+                    *time = [seconds, nanos / 1000];
+                }
+                return given;
+            }
+        }
+        let [read, write, except] = sets.sets.map(|set| set.addr());
+        sys::call(nr::SELECT, [sets.count, read, write, except, time.addr()])
+    }
+}
+
+/// # Safety
+/// As of `pselect`.
+unsafe fn select_masked(sets: &Sets, time: Option<Time>, mask: usize) -> Given {
+    let is_right = |[seconds, nanos]: Time| seconds >= 0 && (0..SECOND).contains(&nanos);
+    if is_for_us(sets)
+        && time.is_none_or(is_right)
+        && let Some(given) = sets.wait(time, mask)
+    {
+        return given;
+    }
+    let mut left = time;
+    let left = left.as_mut().map_or(0, |left| (&raw mut *left).addr());
+    let [read, write, except] = sets.sets.map(|set| set.addr());
+    // SAFETY: as the caller promises; the kernel writes the time that is left.
+    unsafe { sys::pselect([sets.count, read, write, except, left], mask) }
 }
 
 /// Makes functions of the C library's names, which the crate itself must not have.
@@ -256,14 +329,40 @@ functions! {
     poll (fds: *mut PollFd, count: u64, millis: c_int) -> c_int {
         finish(cancellable(|| poll_for(fds, count as usize, millis))) as c_int
     }
-    /// `ppoll`. The kernel writes the time that is left to a copy, as in the C library.
-    ppoll (fds: *mut PollFd, count: u64, time: *const [i64; 2], mask: *const u64) -> c_int {
+    /// `ppoll`. The program's time stays as it is, as in the C library.
+    ppoll (fds: *mut PollFd, count: u64, time: *const Time, mask: *const u64) -> c_int {
         {
             // A wrong address ends the program here, as in the C library.
-            let mut left = time.as_ref().copied();
-            let left = left.as_mut().map_or(0, |left| (&raw mut *left).addr());
-            let mask = mask.addr();
-            finish(cancellable(|| poll_masked(fds, count as usize, left, mask))) as c_int
+            let (time, mask) = (time.as_ref().copied(), mask.addr());
+            finish(cancellable(|| poll_masked(fds, count as usize, time, mask))) as c_int
+        }
+    }
+    /// `select`.
+    select (count: c_int, read: *mut u64, write: *mut u64, except: *mut u64, time: *mut Time)
+        -> c_int {
+        {
+            let sets = Sets { count: count as usize, sets: [read, write, except] };
+            finish(cancellable(|| select_for(&sets, time))) as c_int
+        }
+    }
+    /// `pselect`. The program's time stays as it is.
+    pselect (count: c_int, read: *mut u64, write: *mut u64, except: *mut u64, time: *const Time,
+        mask: *const u64) -> c_int {
+        {
+            let sets = Sets { count: count as usize, sets: [read, write, except] };
+            let time = time.as_ref().copied();
+            finish(cancellable(|| select_masked(&sets, time, mask.addr()))) as c_int
+        }
+    }
+    /// `ioctl`. Its third argument is there only with some requests.
+    ioctl (fd: c_int, request: u64, arg: *mut c_void) -> c_int {
+        finish(waits::call(nr::IOCTL, [fd as usize, request as usize, arg.addr(), 0, 0])) as c_int
+    }
+    /// `read`.
+    read (fd: c_int, to: *mut c_void, size: usize) -> isize {
+        {
+            let args = [fd as usize, to.addr(), size, 0, 0];
+            finish(cancellable(|| waits::call(nr::READ, args)))
         }
     }
 }

@@ -3,8 +3,10 @@
 //! Whether they are is seen from what the kernel says. A file that stands for a device is a
 //! memfd, which is always ready for reading and writing: one that is not ready is none.
 
+use super::mixed::{Mixed, Time};
 use super::settings;
 use super::sys::{self, Given, nr};
+use crate::key::Asks;
 
 /// `struct pollfd`.
 #[derive(Clone, Copy)]
@@ -24,7 +26,9 @@ const SEEK_CUR: usize = 1;
 /// Whether a poll of files that are not ours waits for none, or gave this.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Looked {
-    /// One of them may be ours, or the kernel finds fault with it.
+    /// The kernel finds fault with it, or there are too many to look at.
+    Wrong,
+    /// One of them may be ours.
     Doubtful,
     /// None is ours; so many are ready.
     Foreign(Given),
@@ -36,12 +40,12 @@ pub(crate) enum Looked {
 /// The two are those of a poll.
 pub(crate) unsafe fn look(fds: *mut PollFd, count: usize) -> Looked {
     if count == 0 || count > MANY || !fds.is_aligned() || sys::is_valgrind() {
-        return Looked::Doubtful;
+        return Looked::Wrong;
     }
     // SAFETY: as the caller promises.
     let ready = unsafe { sys::native(nr::POLL, [fds.addr(), count, 0, 0, 0]) };
     if ready < 0 {
-        return Looked::Doubtful;
+        return Looked::Wrong;
     }
     for at in 0..count {
         // SAFETY: the kernel has just read and written it.
@@ -53,6 +57,37 @@ pub(crate) unsafe fn look(fds: *mut PollFd, count: usize) -> Looked {
         }
     }
     Looked::Foreign(ready)
+}
+
+/// Waits for files of which some are ours. None if that is left to whoever answers.
+///
+/// # Safety
+/// The kernel has read and written these.
+pub(crate) unsafe fn wait(
+    fds: *mut PollFd,
+    count: usize,
+    time: Option<Time>,
+    mask: usize,
+) -> Option<Given> {
+    let mut mixed = Mixed::new();
+    if !settings::can_wait() {
+        return None;
+    }
+    for at in 0..count {
+        // SAFETY: as the caller promises.
+        let entry = unsafe { fds.add(at).read() };
+        if !mixed.push(entry.fd, entry.events) {
+            return None;
+        }
+    }
+    let given = mixed.wait(Asks::Wait, time, mask)?;
+    if given >= 0 {
+        for (at, entry) in mixed.found().iter().enumerate() {
+            // SAFETY: as the caller promises.
+            unsafe { (&raw mut (*fds.add(at)).revents).write(entry.revents) };
+        }
+    }
+    Some(given)
 }
 
 /// Whether one of them may be ours after all: a descriptor can have become another file's

@@ -19,6 +19,16 @@ pub(crate) fn is_reserved(fd: i32) -> bool {
     fd >= 0 && (setting!(low)..setting!(high)).contains(&(fd as u32))
 }
 
+/// The first reserved descriptor.
+pub(crate) fn first_reserved() -> i32 {
+    i32::try_from(setting!(low)).unwrap_or(i32::MAX)
+}
+
+/// Whether whoever answers hands out descriptors to wait by.
+pub(crate) fn can_wait() -> bool {
+    setting!(waits) != 0
+}
+
 /// Whether a directory of the machine is one that the trees are mirrored in.
 pub(crate) fn is_in_mirror(path: &[u8]) -> bool {
     let length = setting!(length) as usize;

@@ -15,18 +15,23 @@ pub(crate) const EINTR: isize = 4;
 /// The numbers of x86-64.
 pub(crate) mod nr {
     pub(crate) const READ: usize = 0;
+    pub(crate) const CLOSE: usize = 3;
     pub(crate) const FSTAT: usize = 5;
     pub(crate) const POLL: usize = 7;
     pub(crate) const LSEEK: usize = 8;
     pub(crate) const RT_SIGPROCMASK: usize = 14;
+    pub(crate) const IOCTL: usize = 16;
     pub(crate) const ACCESS: usize = 21;
+    pub(crate) const SELECT: usize = 23;
     pub(crate) const GETCWD: usize = 79;
     pub(crate) const READLINK: usize = 89;
+    pub(crate) const CLOCK_GETTIME: usize = 228;
     pub(crate) const EXIT_GROUP: usize = 231;
     pub(crate) const OPENAT: usize = 257;
     pub(crate) const NEWFSTATAT: usize = 262;
     pub(crate) const READLINKAT: usize = 267;
     pub(crate) const FACCESSAT: usize = 269;
+    pub(crate) const PSELECT6: usize = 270;
     pub(crate) const PPOLL: usize = 271;
     pub(crate) const STATX: usize = 332;
     pub(crate) const FACCESSAT2: usize = 439;
@@ -76,7 +81,17 @@ pub(crate) unsafe fn call(nr: usize, args: [usize; 5]) -> Given {
 /// As above.
 #[inline(always)]
 pub(crate) unsafe fn native(nr: usize, args: [usize; 5]) -> Given {
-    let key = Asks::Native.key(nr as u32, args[0] as u64, args[1] as u64);
+    // SAFETY: as the caller promises.
+    unsafe { keyed(Asks::Native, nr, args) }
+}
+
+/// A call of one who knows how to wait: see [`crate::key::Answered`].
+///
+/// # Safety
+/// As above.
+#[inline(always)]
+pub(crate) unsafe fn keyed(asks: Asks, nr: usize, args: [usize; 5]) -> Given {
+    let key = asks.key(nr as u32, args[0] as u64, args[1] as u64);
     // SAFETY: as the caller promises.
     unsafe { raw(nr, args, key as usize) }
 }
@@ -115,6 +130,41 @@ pub(crate) fn is_valgrind() -> bool {
         );
     }
     answer != 0
+}
+
+/// pselect6, whose sixth argument is the mask's address and size: no room for a key.
+///
+/// # Safety
+/// The arguments are right for the call.
+pub(crate) unsafe fn pselect(args: [usize; 5], mask: usize) -> Given {
+    let mask = [mask, 8];
+    // SAFETY: as the caller promises.
+    unsafe { raw(nr::PSELECT6, args, mask.as_ptr().addr()) }
+}
+
+/// The monotonic clock.
+pub(crate) fn now() -> [i64; 2] {
+    const MONOTONIC: usize = 1;
+    let mut time = [0i64; 2];
+    // SAFETY: room for a struct timespec.
+    unsafe {
+        call(
+            nr::CLOCK_GETTIME,
+            [MONOTONIC, time.as_mut_ptr().addr(), 0, 0, 0],
+        )
+    };
+    time
+}
+
+/// What is left of a time that began then; nothing, if it is over.
+pub(crate) fn left_of(whole: [i64; 2], begun: [i64; 2]) -> [i64; 2] {
+    let nanos = |time: [i64; 2]| {
+        let seconds = time[0].saturating_mul(1_000_000_000);
+        seconds.saturating_add(time[1])
+    };
+    let passed = nanos(now()).saturating_sub(nanos(begun));
+    let left = nanos(whole).saturating_sub(passed).max(0);
+    [left / 1_000_000_000, left % 1_000_000_000]
 }
 
 /// Ends the process: a mistake of ours.

@@ -1,5 +1,6 @@
 //! Calls on open files.
 
+use lastfd_accel::key::Asked;
 use lastfd_chrdev::{Direction, MapRequest, Mapping, UserMemory, Whence};
 use lastfd_model::{Errno, Result};
 use lastfd_sync::Arc;
@@ -282,7 +283,26 @@ pub(super) fn lseek(task: &Task) -> Answer {
     result.into()
 }
 
+/// A caller that waits by itself asks: an ioctl on no descriptor.
+fn asked(task: &Task) -> Option<Answer> {
+    let asked = Asked::of(task.arg(1) as u32).filter(|_| task.int(0) == -1)?;
+    task.asks()?;
+    let blocked = task.session.shared.reactor.blocked(task.arg(2));
+    let blocked = blocked.filter(|blocked| blocked.task.session.number == task.session.number);
+    Some(match blocked {
+        Some(blocked) => {
+            blocked.ask(task, asked);
+            task.session.shared.checkpoint();
+            Answer::Given
+        }
+        None => Answer::Error(Errno::EBADF),
+    })
+}
+
 pub(super) fn ioctl(task: &Task) -> Answer {
+    if let Some(answer) = asked(task) {
+        return answer;
+    }
     let Some(object) = object(task) else {
         return Answer::Continue;
     };

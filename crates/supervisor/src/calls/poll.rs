@@ -4,6 +4,7 @@
 use core::time::Duration;
 use std::os::fd::OwnedFd;
 
+use lastfd_accel::key::{Asks, OURS};
 use lastfd_chrdev::{OpenFile, PollCall, PollMask, PollTable};
 use lastfd_model::{Errno, Result};
 use lastfd_sync::{Arc, Ktime, WaitEntry, Wake};
@@ -22,6 +23,8 @@ const NANOS: i128 = 1_000_000_000;
 enum Whom {
     Ours(Arc<Object>),
     Foreign(OwnedFd),
+    /// The caller asks the kernel itself.
+    Theirs,
     /// No such descriptor.
     Nobody,
     /// A negative one: passed over.
@@ -46,8 +49,17 @@ impl Entry {
 
 /// How the answer is written.
 enum Form {
-    Poll { addr: u64 },
-    Select { count: usize, sets: [u64; 3] },
+    Poll {
+        addr: u64,
+    },
+    /// Ours alone, marked.
+    Marked {
+        addr: u64,
+    },
+    Select {
+        count: usize,
+        sets: [u64; 3],
+    },
 }
 
 /// Where a time that is left over is written.
@@ -88,7 +100,7 @@ impl Polling {
                     mask & (entry.events | PollMask::ALWAYS.0)
                 }
                 Whom::Nobody => PollMask::NVAL.0,
-                Whom::Foreign(_) | Whom::Skipped => 0,
+                Whom::Foreign(_) | Whom::Theirs | Whom::Skipped => 0,
             };
             ready += usize::from(entry.revents != 0);
         }
@@ -128,10 +140,12 @@ impl Polling {
     }
 
     /// Writes the answer, and gives it.
-    fn finish(&mut self, task: &Task, ready: usize) {
+    fn end(&mut self, task: &Task, ready: usize) {
         let now = task.session.shared.reactor.now();
         let written = match self.form {
-            Form::Poll { addr } => self.write_poll(task, addr).map(|()| ready as i64),
+            Form::Poll { addr } | Form::Marked { addr } => {
+                self.write_poll(task, addr).map(|()| ready as i64)
+            }
             Form::Select { count, sets } => self.write_sets(task, count, sets),
         };
         let left = self.deadline.map_or(0, |at| at.0.saturating_sub(now.0));
@@ -155,7 +169,14 @@ impl Polling {
     fn write_poll(&self, task: &Task, addr: u64) -> Result {
         for (index, entry) in self.entries.iter().enumerate() {
             let at = addr + index as u64 * 8 + 6;
-            task.write(at, &(entry.revents as u16).to_ne_bytes())?;
+            let mut mask = entry.revents as u16;
+            if let Form::Marked { .. } = self.form {
+                match entry.whom {
+                    Whom::Ours(_) => mask |= OURS,
+                    _ => continue,
+                }
+            }
+            task.write(at, &mask.to_ne_bytes())?;
         }
         Ok(())
     }
@@ -217,6 +238,10 @@ impl Deferred for Polling {
         if ready == 0
             && let (true, Some(waker)) = (arming, waker)
         {
+            if let Form::Marked { addr } = self.form {
+                // Which of them are ours the caller is to know while it waits.
+                let _ = self.write_poll(task, addr);
+            }
             // On the queues first, then one more look.
             let woken: Arc<dyn Wake> = waker.clone();
             for table in tables {
@@ -233,7 +258,7 @@ impl Deferred for Polling {
             ready = self.ask(None);
         }
         if ready > 0 || self.is_late(reactor.now()) {
-            self.finish(task, ready);
+            self.end(task, ready);
             return Progress::Over;
         }
         if let Some(waker) = waker {
@@ -265,7 +290,7 @@ impl Deferred for Polling {
     fn interrupt(&mut self, task: &Task, certain: bool) {
         let ready = self.ask(None);
         if ready > 0 {
-            return self.finish(task, ready);
+            return self.end(task, ready);
         }
         if let Some(told) = self.told.take() {
             told.end(Err(Errno::EINTR));
@@ -275,6 +300,11 @@ impl Deferred for Polling {
         } else {
             task.answer(Answer::Error(Errno::EINTR));
         }
+    }
+
+    fn finish(&mut self, task: &Task) {
+        let ready = self.ask(None);
+        self.end(task, ready);
     }
 }
 
@@ -291,6 +321,7 @@ fn entries(task: &Task, asked: &[(i32, u32)]) -> Result<Option<Vec<Entry>>> {
         let whom = match object {
             Some(object) if ours(&object) => Whom::Ours(object),
             _ if fd < 0 => Whom::Skipped,
+            _ if task.asks().is_some() => Whom::Theirs,
             _ => match task.copy_fd(fd) {
                 Ok(copy) => Whom::Foreign(copy),
                 Err(Errno::EBADF) => Whom::Nobody,
@@ -406,7 +437,14 @@ fn poll_with(task: &Task, time: Result<Timeout>) -> Answer {
         Ok(None) => Answer::Continue,
         Err(errno) => Answer::Error(errno),
         Ok(Some(entries)) => match time {
-            Ok(time) => start(task, "poll", entries, Form::Poll { addr }, time),
+            Ok(time) => {
+                let (op, form) = match task.asks() {
+                    None => ("poll", Form::Poll { addr }),
+                    Some(Asks::WaitInSelect) => ("select", Form::Marked { addr }),
+                    Some(_) => ("poll", Form::Marked { addr }),
+                };
+                start(task, op, entries, form, time)
+            }
             Err(errno) => Answer::Error(errno),
         },
     }

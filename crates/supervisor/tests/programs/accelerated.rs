@@ -1,11 +1,16 @@
 //! Programs that preload the accelerator get what those get that do not.
 
 use std::process::Command;
+use std::time::Duration;
 
+use lastfd_sync::Clock;
 use lastfd_sync::atomic::Ordering;
 
 use crate::calls::CALLS;
+use crate::limits::signalled_before_it_is_heard;
 use crate::rig::{Build, Rig};
+
+const SIGUSR1: i32 = 10;
 
 /// The output of one subcommand, of an accelerated program; it is the same without.
 fn same(what: &str) -> Option<String> {
@@ -115,6 +120,123 @@ fn a_static_program_does_without() {
     };
     assert!(while_nobody_answers(&rig).is_none());
     assert_eq!(rig.run(&["calls"]), CALLS);
+}
+
+/// A limit without it.
+#[test]
+fn a_signal_that_only_the_mask_of_ppoll_or_pselect_lets_in_ends_the_wait() {
+    let Some(rig) = Rig::new() else { return };
+    assert_eq!(rig.run(&["ppoll"]), "ppoll EINTR handled 1\n");
+    assert_eq!(rig.run(&["pselect"]), "pselect EINTR handled 1\n");
+}
+
+/// A limit without it.
+#[test]
+fn a_call_that_never_sleeps_is_not_ended_by_a_signal_before_it_is_heard() {
+    let Some(rig) = Rig::new() else { return };
+    let said = signalled_before_it_is_heard(&rig, "plain-accelerated");
+    assert_eq!(said, "late 0 42 handled 1");
+}
+
+/// A limit without it: whom the kernel chose is not seen there.
+#[test]
+fn with_restart_a_signal_to_the_process_ends_no_call_of_its_threads() {
+    let Some(rig) = Rig::new() else { return };
+    let mut program = rig.start(&["restarts"]);
+    assert_eq!(program.line(), "ready");
+    rig.until("both wait", || rig.waiters() == 2);
+    let clock = Clock::real();
+    for _ in 0..40 {
+        program.child.signaller().send(SIGUSR1);
+        clock.sleep(Duration::from_millis(3), None).unwrap();
+    }
+    rig.unplug();
+    assert_eq!(program.line(), "ended 1 handled yes interrupted 0");
+}
+
+/// Without pidfd_getfd, too, where the supervisor alone cannot.
+#[test]
+fn a_device_and_other_files_are_waited_for_together() {
+    for machine in ["", "no-pidfd-getfd"] {
+        for mut rig in Rig::both() {
+            if machine.is_empty() {
+            } else if rig.is_accelerated {
+                rig.supervisor.restrict(&machine.parse().unwrap());
+            } else {
+                continue;
+            }
+            let mut program = rig.start(&["both"]);
+            assert_eq!(program.line(), "bad 1 0 0 0x20");
+            assert_eq!(program.line(), "none 0");
+            rig.until("it waits", || rig.waiters() == 1);
+            rig.gadget.fifo.push(1).unwrap();
+            for line in [
+                "device 1 0x1 0",
+                "pipe 1 0 0x1",
+                "both 2 0x1 0x1",
+                "select 3 1 1 1 time 1",
+                "over 0 0 0",
+                "no file EBADF",
+                "files 0",
+            ] {
+                assert_eq!(program.line(), line, "{machine}");
+            }
+            assert!(program.end().success());
+            rig.until("nobody waits", || rig.waiters() == 0);
+        }
+    }
+}
+
+#[test]
+fn a_wait_outlives_the_close_of_every_descriptor() {
+    for rig in Rig::both() {
+        let mut program = rig.start(&["closes"]);
+        assert_eq!(program.line(), "ready");
+        rig.until("it waits", || rig.waiters() == 1);
+        program.tell("");
+        assert_eq!(program.line(), "closed");
+        rig.gadget.fifo.push(7).unwrap();
+        assert_eq!(program.line(), "read 7");
+        assert!(program.end().success());
+    }
+}
+
+#[test]
+fn a_handler_that_interrupts_a_wait_can_wait_itself() {
+    for rig in Rig::both() {
+        let mut program = rig.start(&["nested"]);
+        assert_eq!(program.line(), "ready");
+        rig.until("it waits", || rig.waiters() == 1);
+        program.child.signaller().send(SIGUSR1);
+        // Without the accelerator the outer call is away while the handler runs.
+        let waiters = if rig.is_accelerated { 2 } else { 1 };
+        rig.until("the handler waits", || {
+            rig.waiters() == waiters && rig.supervisor.sleepers().iter().any(|s| &*s.op == "poll")
+        });
+        rig.gadget.fifo.push(1).unwrap();
+        rig.gadget.fifo.push(2).unwrap();
+        let line = program.line();
+        // Whoever comes first: both do.
+        let either = ["outer 1 2 inner 1 files 0", "outer 1 1 inner 2 files 0"];
+        assert!(either.contains(&&*line), "{line}");
+        assert!(program.end().success());
+    }
+}
+
+/// Whoever waits is seen to wait, and is given up when it is killed.
+#[test]
+fn a_program_that_is_killed_while_it_waits_leaves_nobody_waiting() {
+    let Some(rig) = Rig::new() else { return };
+    let mut program = rig.start(&["forever"]);
+    program.line();
+    rig.until("it waits", || rig.waiters() == 1);
+    let sleepers = rig.supervisor.sleepers();
+    assert_eq!(sleepers.len(), 1);
+    assert_eq!(Some(sleepers[0].process), program.child.pid());
+    assert_eq!(&*sleepers[0].op, "read");
+    program.child.kill();
+    rig.until("nobody waits", || rig.waiters() == 0);
+    assert!(rig.supervisor.sleepers().is_empty());
 }
 
 /// A program built otherwise; none where the compiler is missing.

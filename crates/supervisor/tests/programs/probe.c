@@ -339,6 +339,57 @@ static int ppoll_mask(void) { /* a limit: the mask's signal does not end the wai
     int r = ppoll(&p, 1, &t, &none); printf("ppoll %s handled %d\n", name(r), (int)handled);
     return 0;
 }
+static int pselect_mask(void) {
+    int fd = node(O_RDWR); sigset_t block, none; sigemptyset(&none); sigemptyset(&block); sigaddset(&block, SIGUSR1);
+    on(SIGUSR1, counted, SA_RESTART); sigprocmask(SIG_BLOCK, &block, NULL); raise(SIGUSR1);
+    fd_set in; FD_ZERO(&in); FD_SET(fd, &in); struct timespec t = { 0, 0 };
+    int r = pselect(fd + 1, &in, NULL, NULL, &t, &none); printf("pselect %s handled %d\n", name(r), (int)handled);
+    return 0;
+}
+/* Open descriptors. */
+static int open_files(void) { int n = 0; for (int i = 0; i < 1024; i++) n += fcntl(i, F_GETFD) >= 0; return n; }
+/* Waits for a device and a pipe at once: which is ready, and what is left of a time. */
+static int both(void) {
+    int fd = node(O_RDWR), p[2]; (void)!pipe(p); char line[16]; int before = open_files();
+    struct pollfd a[3] = { { fd, POLLIN, 0 }, { p[0], POLLIN, 0 }, { 47, POLLIN, 0 } }; fd_set in, out; struct timeval t = { 20, 0 };
+    printf("bad %s", name(poll(a, 3, -1))); printf(" %#x %#x %#x\n", a[0].revents, a[1].revents, a[2].revents); fflush(stdout);
+    printf("none %s\n", name(poll(a, 2, 20))); fflush(stdout);
+    int r = poll(a, 2, -1); printf("device %s %#x %#x\n", name(r), a[0].revents, a[1].revents); fflush(stdout); (void)!read(fd, line, 1);
+    if (!fork()) { usleep(20000); (void)!write(p[1], "x", 1); _exit(0); }
+    r = ppoll(a, 2, NULL, NULL); printf("pipe %s %#x %#x\n", name(r), a[0].revents, a[1].revents); fflush(stdout);
+    (void)!write(fd, "y", 1); r = poll(a, 2, 0); printf("both %s %#x %#x\n", name(r), a[0].revents, a[1].revents);
+    FD_ZERO(&in); FD_ZERO(&out); FD_SET(fd, &in); FD_SET(p[0], &in); FD_SET(p[1], &out); r = select(fd + 1, &in, &out, NULL, &t); printf("select %s %d %d %d time %d\n", name(r), !!FD_ISSET(fd, &in), !!FD_ISSET(p[0], &in), !!FD_ISSET(p[1], &out), t.tv_sec >= 19);
+    (void)!read(fd, line, 1); (void)!read(p[0], line, 1); t.tv_sec = 0; t.tv_usec = 20000; FD_ZERO(&in); FD_SET(fd, &in); FD_SET(p[0], &in); r = select(fd + 1, &in, NULL, NULL, &t); printf("over %s %d %ld\n", name(r), !!FD_ISSET(fd, &in), (long)t.tv_usec);
+    FD_SET(fd, &in); FD_SET(700, &in); printf("no file %s\n", name(select(fd + 1, &in, NULL, NULL, NULL)));
+    printf("files %d\n", open_files() - before);
+    return 0;
+}
+static volatile long interrupted_calls;
+static void *restarting(void *a) { int v; while (ioctl(*(int *)a, TAKE, &v) == 0 || errno == EINTR) if (errno == EINTR) { interrupted_calls++; errno = 0; } return (void *)(long)errno; }
+/* Signals to the process, with SA_RESTART: no call of two waiting threads is to end. */
+static int restarts(void) {
+    int fd = node(O_RDWR); pthread_t t[2]; void *r[2]; sigset_t s; sigemptyset(&s); sigaddset(&s, SIGUSR1); on(SIGUSR1, counted, SA_RESTART);
+    for (int i = 0; i < 2; i++) pthread_create(&t[i], NULL, restarting, &fd);
+    pthread_sigmask(SIG_BLOCK, &s, NULL); puts("ready"); fflush(stdout);
+    for (int i = 0; i < 2; i++) pthread_join(t[i], &r[i]);
+    printf("ended %d handled %s interrupted %ld\n", (long)r[0] == ENODEV && (long)r[1] == ENODEV, handled > 0 ? "yes" : "no", interrupted_calls);
+    return 0;
+}
+static void *reads_one(void *a) { char c = 0; long r = read(*(int *)a, &c, 1); return (void *)(r == 1 ? (long)c : -1); }
+/* Every descriptor is closed while a thread waits. */
+static int closes(void) {
+    int fd = node(O_RDWR); pthread_t t; void *r; pthread_create(&t, NULL, reads_one, &fd); puts("ready"); fflush(stdout); next();
+    close_range(3, ~0U, 0); puts("closed"); fflush(stdout); pthread_join(t, &r); printf("read %ld\n", (long)r);
+    return 0;
+}
+/* Nested: a handler of a wait waits, and asks for what is foreign. */
+static int handler_fd; static char handler_read;
+static void reads_in_handler(int s) { (void)s; struct stat st; int e = errno; stat("/etc/passwd", &st); struct pollfd p = { handler_fd, POLLIN, 0 }; poll(&p, 1, 5000); (void)!read(handler_fd, &handler_read, 1); errno = e; }
+static int nested(void) {
+    int fd = handler_fd = node(O_RDWR), before = open_files(); char b = 0; on(SIGUSR1, reads_in_handler, SA_RESTART); puts("ready"); fflush(stdout);
+    int r = read(fd, &b, 1); printf("outer %s %d inner %d files %d\n", name(r), b, handler_read, open_files() - before);
+    return 0;
+}
 static int chdir_in(void) {
     say("chdir", chdir("/sys/class/misc"));
     int d = open("/sys/class/misc", O_RDONLY | O_DIRECTORY);
@@ -596,6 +647,11 @@ int main(int argc, char **argv) {
     if (!strcmp(what, "many")) return many();
     if (!strcmp(what, "sets")) return sets();
     if (!strcmp(what, "paths")) return paths();
+    if (!strcmp(what, "pselect")) return pselect_mask();
+    if (!strcmp(what, "both")) return both();
+    if (!strcmp(what, "restarts")) return restarts();
+    if (!strcmp(what, "closes")) return closes();
+    if (!strcmp(what, "nested")) return nested();
     if (!strcmp(what, "polls")) return polls();
     if (!strcmp(what, "unheard")) return unheard();
     if (!strcmp(what, "cancel")) return cancel();

@@ -51,9 +51,10 @@ fn without_pidfd_getfd_a_dup_goes_below_the_range() {
 
 #[test]
 fn without_pidfd_getfd_epoll_inotify_and_mixed_polls_are_refused_and_said() {
-    let Some(rig) = Rig::restricted("no-pidfd-getfd") else {
+    let Some(mut rig) = Rig::restricted("no-pidfd-getfd") else {
         return;
     };
+    rig.supervisor.accelerate(false);
     let mut program = rig.start(&["events"]);
     assert_eq!(program.line(), "add EPERM");
     program.tell("q");

@@ -210,6 +210,7 @@ pub(crate) struct Rig {
     /// Whoever is told a notice, which is who answers calls, waits while this is set.
     pub(crate) deaf: Arc<AtomicBool>,
     pub(crate) build: Build,
+    pub(crate) is_accelerated: bool,
 }
 
 impl Rig {
@@ -224,6 +225,7 @@ impl Rig {
             move || {
                 let mut rig = Rig::new()?;
                 rig.supervisor.accelerate(accelerated);
+                rig.is_accelerated = accelerated;
                 Some(rig)
             }
         });
@@ -234,6 +236,7 @@ impl Rig {
     pub(crate) fn alone() -> Option<Rig> {
         let mut rig = Rig::new()?;
         rig.supervisor.accelerate(false);
+        rig.is_accelerated = false;
         Some(rig)
     }
 
@@ -264,6 +267,7 @@ impl Rig {
             notices,
             deaf,
             build,
+            is_accelerated: build == Build::Dynamic,
         };
         rig.plug();
         Some(rig)

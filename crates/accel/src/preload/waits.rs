@@ -1,0 +1,130 @@
+//! Waiting for a device: in the kernel, by a descriptor that whoever answers gave, so that
+//! signals do to the wait what they do to any. It is the program's only while the call
+//! lasts.
+
+use super::settings;
+use super::sys::{self, EINTR, Given, nr};
+use crate::key::{Answered, Asked, Asks};
+
+/// A wait in progress.
+pub(crate) struct Door {
+    pub(crate) fd: i32,
+    number: u64,
+}
+
+/// How a call with a key went.
+pub(crate) enum Went {
+    /// It is over, with this.
+    Over(Given),
+    /// It waits.
+    Waits(Door),
+}
+
+impl Went {
+    fn of(given: Given) -> Went {
+        match Answered::of(given as i64) {
+            None => Went::Over(given),
+            Some(Answered::Interrupted) => Went::Over(-EINTR),
+            Some(Answered::Waits { door, number }) => Went::Waits(Door { fd: door, number }),
+        }
+    }
+}
+
+/// Begins a call that may wait. One that was interrupted before anybody heard it has done
+/// nothing: it is made again, as if the signal had come just before it.
+///
+/// # Safety
+/// The arguments are right for the call.
+pub(crate) unsafe fn begin(asks: Asks, nr: usize, args: [usize; 5]) -> Went {
+    loop {
+        // SAFETY: as the caller promises.
+        match unsafe { sys::keyed(asks, nr, args) } {
+            given if given == -EINTR => {}
+            given => return Went::of(given),
+        }
+    }
+}
+
+impl Door {
+    /// Waits until a byte comes, and takes it: 1, or an error.
+    pub(crate) fn wait(&self) -> Given {
+        let mut byte = 0u8;
+        let args = [self.fd as usize, (&raw mut byte).addr(), 1, 0, 0];
+        // SAFETY: room for the byte.
+        unsafe { sys::native(nr::READ, args) }
+    }
+
+    fn ask(&self, asked: Asked) -> Given {
+        let args = [
+            usize::MAX,
+            asked.request() as usize,
+            self.number as usize,
+            0,
+            0,
+        ];
+        // SAFETY: what it writes to is what the call that waits was given.
+        unsafe { sys::keyed(Asks::Wait, nr::IOCTL, args) }
+    }
+
+    /// Tries the call again.
+    pub(crate) fn again(self) -> Went {
+        match self.ask(Asked::Again) {
+            // A handler ran that does not say SA_RESTART, before it was heard.
+            given if given == -EINTR => Went::Over(self.end(Asked::Interrupted)),
+            given => match Went::of(given) {
+                Went::Over(given) => {
+                    self.close();
+                    Went::Over(given)
+                }
+                waits => waits,
+            },
+        }
+    }
+
+    /// Ends the call; gives what it came to.
+    pub(crate) fn end(self, asked: Asked) -> Given {
+        loop {
+            match self.ask(asked) {
+                given if given == -EINTR => {}
+                given => {
+                    self.close();
+                    return match Went::of(given) {
+                        Went::Over(given) => given,
+                        Went::Waits(_) => -EINTR,
+                    };
+                }
+            }
+        }
+    }
+
+    fn close(&self) {
+        // SAFETY: ours, and used no more. What it gives tells nobody anything.
+        let _ = unsafe { sys::call(nr::CLOSE, [self.fd as usize, 0, 0, 0, 0]) };
+    }
+}
+
+/// Makes a call that may wait for a device.
+///
+/// # Safety
+/// The arguments are right for the call.
+pub(crate) unsafe fn call(nr: usize, args: [usize; 5]) -> Given {
+    if !settings::can_wait() || sys::is_valgrind() {
+        // SAFETY: as the caller promises.
+        return unsafe { sys::call(nr, args) };
+    }
+    // SAFETY: as the caller promises.
+    let mut went = unsafe { begin(Asks::Wait, nr, args) };
+    loop {
+        let door = match went {
+            Went::Over(given) => return given,
+            Went::Waits(door) => door,
+        };
+        went = match door.wait() {
+            1 => door.again(),
+            given if given == -EINTR => return door.end(Asked::Interrupted),
+            // The program closed it: as without us.
+            // SAFETY: as the caller promises.
+            _ => return unsafe { sys::call(nr, args) },
+        };
+    }
+}
