@@ -15,6 +15,8 @@ pub enum Asks {
     Wait,
     /// The same for a poll that stands for a select.
     WaitInSelect,
+    /// The descriptor that was asked for has been sent: see [`Answered::Send`].
+    Sent,
 }
 
 /// What a key's lower half is made from.
@@ -27,6 +29,7 @@ impl Asks {
             Asks::Native => 0xb5d0_4b1e,
             Asks::Wait => 0x91e6_c3d7,
             Asks::WaitInSelect => 0xd83a_2f69,
+            Asks::Sent => 0x6e07_58b1,
         };
         base ^ nr
     }
@@ -39,8 +42,8 @@ impl Asks {
 
     /// What a trapped call asks for, by its sixth argument.
     pub fn of(nr: u32, args: &[u64; 6]) -> Option<Asks> {
-        [Asks::Native, Asks::Wait, Asks::WaitInSelect]
-            .into_iter()
+        let all = [Asks::Native, Asks::Wait, Asks::WaitInSelect, Asks::Sent];
+        all.into_iter()
             .find(|asks| asks.key(nr, args[0], args[1]) == args[5])
     }
 }
@@ -83,6 +86,15 @@ pub enum Answered {
         /// The number of the wait.
         number: u64,
     },
+    /// A copy of the descriptor that is the call's first argument is needed, and nobody may
+    /// take one here. It is to be sent through this one, and the call made again with
+    /// [`Asks::Sent`] and the number as its fifth argument.
+    Send {
+        /// The descriptor to send through, the program's to close.
+        door: i32,
+        /// The number of the call.
+        number: u64,
+    },
     /// `EINTR`, from the driver or because it was asked for: not because nobody heard the
     /// call yet.
     Interrupted,
@@ -90,6 +102,7 @@ pub enum Answered {
 
 impl Answered {
     const SPECIAL: i64 = 1 << 62;
+    const SEND: i64 = 1 << 61;
     const BITS: u32 = 12;
 
     /// As the value of a call.
@@ -99,6 +112,9 @@ impl Answered {
             Answered::Waits { door, number } => {
                 Answered::SPECIAL | (number << Answered::BITS) as i64 | door as i64
             }
+            Answered::Send { door, number } => {
+                Answered::SEND | Answered::Waits { door, number }.value()
+            }
         }
     }
 
@@ -107,13 +123,13 @@ impl Answered {
         if value < Answered::SPECIAL {
             return None;
         }
-        let rest = (value & (Answered::SPECIAL - 1)) as u64;
-        Some(match rest {
-            0 => Answered::Interrupted,
-            _ => Answered::Waits {
-                door: (rest & ((1 << Answered::BITS) - 1)) as i32,
-                number: rest >> Answered::BITS,
-            },
+        let rest = (value & (Answered::SEND - 1)) as u64;
+        let door = (rest & ((1 << Answered::BITS) - 1)) as i32;
+        let number = rest >> Answered::BITS;
+        Some(match (rest, value & Answered::SEND) {
+            (0, _) => Answered::Interrupted,
+            (_, 0) => Answered::Waits { door, number },
+            _ => Answered::Send { door, number },
         })
     }
 }
@@ -199,6 +215,10 @@ mod tests {
             Answered::Waits {
                 door: 1023,
                 number: 1 << 40,
+            },
+            Answered::Send {
+                door: 768,
+                number: 1,
             },
         ] {
             assert_eq!(Answered::of(answered.value()), Some(answered));

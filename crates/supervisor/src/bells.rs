@@ -327,6 +327,9 @@ pub(crate) fn epoll_ctl(task: &Task) -> Answer {
         }
         Content::Device(_) => {}
     }
+    if let Some(asked) = task.ask_for_copy() {
+        return asked;
+    }
     let copy = match task.copy_fd(epoll) {
         Ok(copy) => copy,
         Err(Errno::EBADF) => return Answer::Error(Errno::EBADF),

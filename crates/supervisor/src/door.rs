@@ -1,11 +1,13 @@
 //! What a caller that knows how to wait waits by: one end of a socket, in the program for as
 //! long as its call lasts. A byte from us means that the call is to be tried again; its end,
-//! that the caller is gone.
+//! that the caller is gone. Where descriptors of programs cannot be copied a caller sends
+//! one through it.
 
 use std::os::fd::{AsFd, OwnedFd};
 
 use lastfd_sync::atomic::{AtomicBool, Ordering};
-use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType, socketpair};
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, socketpair};
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, recvmsg};
 
 use crate::task::Task;
 
@@ -33,6 +35,20 @@ impl Door {
 
     pub(crate) fn number(&self) -> i32 {
         self.number
+    }
+
+    /// A descriptor that the caller sent.
+    pub(crate) fn receive(&self) -> Option<OwnedFd> {
+        let mut byte = [0];
+        let mut room = [core::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut ancillary = RecvAncillaryBuffer::new(&mut room);
+        let mut parts = [std::io::IoSliceMut::new(&mut byte)];
+        let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
+        recvmsg(&self.ours, &mut parts, &mut ancillary, flags).ok()?;
+        ancillary.drain().find_map(|message| match message {
+            RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
+            _ => None,
+        })
     }
 
     /// There is something to be tried.

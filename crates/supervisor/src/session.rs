@@ -11,6 +11,7 @@ use lastfd_sync::{Arc, Mutex, OnceLock, WaitQueue, thread};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 
 use crate::accel::Accel;
+use crate::door::Door;
 use crate::filter::Settings;
 use crate::machine::Machine;
 use crate::notice::{Notice, What};
@@ -42,6 +43,8 @@ pub(crate) struct Session {
     /// Descriptor numbers promised by calls in progress; held while one is looked for
     /// and filled.
     pub(crate) numbers: Mutex<Vec<u32>>,
+    /// What descriptors are sent through, by the numbers of the calls they are for.
+    pub(crate) sent: Mutex<BTreeMap<u64, Door>>,
     /// `process_vm_readv` is forbidden here.
     pub(crate) memory_by_file: AtomicBool,
     pidfds: Mutex<BTreeMap<u32, Arc<OwnedFd>>>,
@@ -220,6 +223,7 @@ impl Expected {
             control,
             guard,
             numbers: Mutex::default(),
+            sent: Mutex::default(),
             pidfds: Mutex::default(),
             life: self.life,
             orphaned: AtomicBool::new(false),

@@ -11,6 +11,7 @@ use lastfd_sync::Arc;
 use lastfd_sync::atomic::Ordering;
 use rustix::fs::{Mode, OFlags};
 
+use crate::door::Door;
 use crate::objects::Object;
 use crate::session::Session;
 use crate::sys::{self, Notification, Placing};
@@ -18,6 +19,8 @@ use crate::sys::{self, Notification, Placing};
 /// The longest path, with the byte that ends it.
 const PATH_MAX: usize = 4096;
 const PAGE: u64 = 4096;
+/// Descriptors that are asked for and not there yet, at most.
+const UNSENT: usize = 64;
 
 /// What a trapped call is answered.
 #[derive(Debug)]
@@ -267,8 +270,33 @@ impl Task {
         format!("/proc/{}/fd/{fd}", self.note.tid)
     }
 
+    /// Where its descriptors cannot be copied: asks a caller that knows how for a copy of the
+    /// one that is the call's first argument. None if there is no need, or it does not.
+    pub(crate) fn ask_for_copy(&self) -> Option<Answer> {
+        if self.session.machine.copies_descriptors || self.asks() != Some(Asks::Wait) {
+            return None;
+        }
+        let door = Door::open(self)?;
+        let number = self.session.shared.reactor.number();
+        let asked = Answered::Send {
+            door: door.number(),
+            number,
+        };
+        let mut sent = self.session.sent.lock();
+        if sent.len() >= UNSENT {
+            // Of somebody who was killed before it was sent.
+            sent.pop_first();
+        }
+        sent.insert(number, door);
+        Some(Answer::Value(asked.value()))
+    }
+
     /// A copy of a descriptor of the caller's.
     pub(crate) fn copy_fd(&self, fd: i32) -> Result<OwnedFd> {
+        if self.asks() == Some(Asks::Sent) && fd == self.int(0) {
+            let door = self.session.sent.lock().remove(&self.arg(4));
+            return door.and_then(|door| door.receive()).ok_or(Errno::EPERM);
+        }
         if !self.session.machine.copies_descriptors {
             return Err(Errno::EPERM);
         }

@@ -70,6 +70,8 @@ impl Mixed {
                 Went::Over(given) if given < 0 => return Some(given),
                 Went::Over(ours) => return Some(self.over(ours, mask)),
                 Went::Waits(door) => door,
+                // Nobody needs one for a poll.
+                Went::Send(_) => return None,
             };
             self.split(door.fd);
             let given = self.ask_kernel(self.count + 1, left.as_mut(), mask);

@@ -163,6 +163,38 @@ unsafe fn poll_masked(fds: *mut PollFd, count: usize, time: Option<Time>, mask: 
     }
 }
 
+/// # Safety
+/// As of `fcntl`.
+unsafe fn fcntl_for(fd: c_int, command: c_int, arg: usize) -> c_int {
+    const F_DUPFD: c_int = 0;
+    const F_SETLKW: c_int = 7;
+    const F_GETOWN: c_int = 9;
+    const F_GETOWN_EX: usize = 16;
+    const F_OFD_SETLKW: c_int = 38;
+    const F_DUPFD_CLOEXEC: c_int = 1030;
+    const F_OWNER_PGRP: i32 = 2;
+    let args = [fd as usize, command as usize, arg, 0, 0];
+    // SAFETY: as the caller promises.
+    let call = || unsafe { sys::call(nr::FCNTL, args) };
+    finish(match command {
+        // SAFETY: as the caller promises.
+        F_DUPFD | F_DUPFD_CLOEXEC => unsafe { waits::call(nr::FCNTL, args) },
+        F_SETLKW | F_OFD_SETLKW => cancellable(call),
+        F_GETOWN => {
+            // A group's number is negative, and so would be taken for an error.
+            let mut owner = [0i32; 2];
+            let args = [args[0], F_GETOWN_EX, owner.as_mut_ptr().addr(), 0, 0];
+            // SAFETY: room for a struct f_owner_ex.
+            match unsafe { sys::call(nr::FCNTL, args) } {
+                0 if owner[0] == F_OWNER_PGRP => return -owner[1],
+                0 => owner[1] as Given,
+                error => error,
+            }
+        }
+        _ => call(),
+    }) as c_int
+}
+
 /// Whether a select is one whose wait is made here: of files that may be ours.
 fn is_for_us(sets: &Sets) -> bool {
     let low = settings::first_reserved() as usize;
@@ -357,6 +389,29 @@ functions! {
     /// `ioctl`. Its third argument is there only with some requests.
     ioctl (fd: c_int, request: u64, arg: *mut c_void) -> c_int {
         finish(waits::call(nr::IOCTL, [fd as usize, request as usize, arg.addr(), 0, 0])) as c_int
+    }
+    /// `epoll_ctl`.
+    epoll_ctl (epoll: c_int, operation: c_int, fd: c_int, event: *mut c_void) -> c_int {
+        {
+            let (epoll, operation, fd) = (epoll as usize, operation as usize, fd as usize);
+            let args = [epoll, operation, fd, event.addr(), 0];
+            finish(waits::call(nr::EPOLL_CTL, args)) as c_int
+        }
+    }
+    /// `inotify_add_watch`.
+    inotify_add_watch (fd: c_int, path: *const c_char, mask: u32) -> c_int {
+        {
+            let args = [fd as usize, path.addr(), mask as usize, 0, 0];
+            finish(waits::call(nr::INOTIFY_ADD_WATCH, args)) as c_int
+        }
+    }
+    /// `dup`.
+    dup (fd: c_int) -> c_int {
+        finish(waits::call(nr::DUP, [fd as usize, 0, 0, 0, 0])) as c_int
+    }
+    /// `fcntl`. Its third argument is there only with some commands.
+    fcntl fcntl64 (fd: c_int, command: c_int, arg: usize) -> c_int {
+        fcntl_for(fd, command, arg)
     }
     /// `read`.
     read (fd: c_int, to: *mut c_void, size: usize) -> isize {

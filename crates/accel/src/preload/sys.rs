@@ -23,10 +23,15 @@ pub(crate) mod nr {
     pub(crate) const IOCTL: usize = 16;
     pub(crate) const ACCESS: usize = 21;
     pub(crate) const SELECT: usize = 23;
+    pub(crate) const DUP: usize = 32;
+    pub(crate) const SENDMSG: usize = 46;
+    pub(crate) const FCNTL: usize = 72;
     pub(crate) const GETCWD: usize = 79;
     pub(crate) const READLINK: usize = 89;
     pub(crate) const CLOCK_GETTIME: usize = 228;
     pub(crate) const EXIT_GROUP: usize = 231;
+    pub(crate) const EPOLL_CTL: usize = 233;
+    pub(crate) const INOTIFY_ADD_WATCH: usize = 254;
     pub(crate) const OPENAT: usize = 257;
     pub(crate) const NEWFSTATAT: usize = 262;
     pub(crate) const READLINKAT: usize = 267;

@@ -6,6 +6,20 @@ use super::settings;
 use super::sys::{self, EINTR, Given, nr};
 use crate::key::{Answered, Asked, Asks};
 
+const SOL_SOCKET: i32 = 1;
+const SCM_RIGHTS: i32 = 1;
+const MSG_NOSIGNAL: usize = 0x4000;
+
+/// A `struct cmsghdr` with one descriptor.
+#[repr(C)]
+struct Control {
+    len: usize,
+    level: i32,
+    kind: i32,
+    fd: i32,
+    _rest: i32,
+}
+
 /// A wait in progress.
 pub(crate) struct Door {
     pub(crate) fd: i32,
@@ -18,6 +32,8 @@ pub(crate) enum Went {
     Over(Given),
     /// It waits.
     Waits(Door),
+    /// Whoever answers needs a copy of its first argument.
+    Send(Door),
 }
 
 impl Went {
@@ -26,6 +42,7 @@ impl Went {
             None => Went::Over(given),
             Some(Answered::Interrupted) => Went::Over(-EINTR),
             Some(Answered::Waits { door, number }) => Went::Waits(Door { fd: door, number }),
+            Some(Answered::Send { door, number }) => Went::Send(Door { fd: door, number }),
         }
     }
 }
@@ -90,11 +107,66 @@ impl Door {
                     self.close();
                     return match Went::of(given) {
                         Went::Over(given) => given,
-                        Went::Waits(_) => -EINTR,
+                        Went::Waits(_) | Went::Send(_) => -EINTR,
                     };
                 }
             }
         }
+    }
+
+    /// Sends a copy of the call's first argument, and makes the call with it.
+    ///
+    /// # Safety
+    /// The arguments are right for the call, which has four at most.
+    unsafe fn send_and_call(self, nr: usize, args: [usize; 5]) -> Given {
+        let sent = self.send(args[0] as i32);
+        let [a, b, c, d, _] = args;
+        let given = match sent {
+            1 => loop {
+                // SAFETY: as the caller promises.
+                match unsafe { sys::keyed(Asks::Sent, nr, [a, b, c, d, self.number as usize]) } {
+                    given if given == -EINTR => {}
+                    given => break given,
+                }
+            },
+            error => error,
+        };
+        self.close();
+        match Went::of(given) {
+            Went::Over(given) => given,
+            Went::Waits(_) | Went::Send(_) => -EINTR,
+        }
+    }
+
+    /// 1, or an error.
+    fn send(&self, fd: i32) -> Given {
+        let mut byte = 0u8;
+        let mut part = [(&raw mut byte).addr(), 1];
+        let mut control = Control {
+            len: 20,
+            level: SOL_SOCKET,
+            kind: SCM_RIGHTS,
+            fd,
+            _rest: 0,
+        };
+        let message = [
+            0,
+            0,
+            part.as_mut_ptr().addr(),
+            1,
+            (&raw mut control).addr(),
+            size_of::<Control>(),
+            0,
+        ];
+        let args = [
+            self.fd as usize,
+            message.as_ptr().addr(),
+            MSG_NOSIGNAL,
+            0,
+            0,
+        ];
+        // SAFETY: a struct msghdr, and what it points to.
+        unsafe { sys::call(nr::SENDMSG, args) }
     }
 
     fn close(&self) {
@@ -117,6 +189,8 @@ pub(crate) unsafe fn call(nr: usize, args: [usize; 5]) -> Given {
     loop {
         let door = match went {
             Went::Over(given) => return given,
+            // SAFETY: as the caller promises.
+            Went::Send(door) => return unsafe { door.send_and_call(nr, args) },
             Went::Waits(door) => door,
         };
         went = match door.wait() {

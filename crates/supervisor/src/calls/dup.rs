@@ -14,6 +14,9 @@ fn copy(task: &Task, cloexec: bool, from: u32) -> Answer {
     if task.object(fd).is_none() {
         return Answer::Continue;
     }
+    if let Some(asked) = task.ask_for_copy() {
+        return asked;
+    }
     match task.copy_fd(fd) {
         Ok(own) => task.give(own.as_fd(), cloexec, from),
         // Where copying is forbidden it goes below the range.

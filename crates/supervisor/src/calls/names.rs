@@ -152,6 +152,9 @@ pub(super) fn inotify_add_watch(task: &Task) -> Answer {
         }
         Named::Open(_) | Named::OpenDirectory(_) => return Answer::Error(Errno::EACCES),
     };
+    if let Some(asked) = task.ask_for_copy() {
+        return asked;
+    }
     let own = match task.copy_fd(task.int(0)) {
         Ok(own) => own,
         Err(Errno::EPERM) => {

@@ -1,5 +1,7 @@
 //! The same calls on machines that refuse something: what does in its place is run.
 
+use lastfd_chrdev::PollMask;
+
 use crate::calls::CALLS;
 use crate::rig::{BOUND, Rig};
 
@@ -37,16 +39,51 @@ fn every_call_gives_the_same_on_machines_that_refuse_something() {
     }
 }
 
-/// A dup goes below the range then, and is the device's for ioctl and poll alone.
+/// A dup goes below the range then, and is the device's for ioctl and poll alone. So it is
+/// for accelerated programs only where a signal can take a reply.
 #[test]
 fn without_pidfd_getfd_a_dup_goes_below_the_range() {
     for machine in ["no-pidfd-getfd", "no-pidfd-getfd,linux-5.14,no-process-vm"] {
-        let Some(text) = calls_on(machine) else {
-            return;
-        };
-        let below = CALLS.replace("dups reserved 1 1", "dups reserved 0 0");
-        assert_eq!(text, below, "{machine}");
+        for mut rig in Rig::both() {
+            let accelerated = rig.is_accelerated && !machine.contains("linux");
+            rig.supervisor.restrict(&machine.parse().unwrap());
+            let there = if accelerated { 1 } else { 0 };
+            let dups = format!("dups reserved {there} {there}");
+            let expected = CALLS.replace("dups reserved 1 1", &dups);
+            assert_eq!(rig.run(&["calls"]), expected, "{machine}");
+        }
     }
+}
+
+/// The program sends what nobody may copy.
+#[test]
+fn without_pidfd_getfd_accelerated_programs_have_epoll_and_inotify() {
+    let Some(rig) = Rig::restricted("no-pidfd-getfd") else {
+        return;
+    };
+    let mut program = rig.start(&["events"]);
+    assert_eq!(program.line(), "add 0");
+    assert_eq!(program.line(), "twice EEXIST");
+    rig.gadget.add_bits(PollMask::IN | PollMask::PRI);
+    program.tell("w");
+    assert_eq!(program.line(), "events 0x3");
+    program.tell("m");
+    assert_eq!(program.line(), "mod 0");
+    assert_eq!(program.line(), "events 0x1");
+    program.tell("d");
+    assert_eq!(program.line(), "del 0");
+    assert_eq!(program.line(), "del ENOENT");
+    program.tell("q");
+    assert!(program.end().success());
+    let mut program = rig.start(&["watch"]);
+    assert_eq!(program.line(), "watch 1");
+    rig.add_other("misc-one");
+    assert_eq!(program.line(), "create misc-one");
+    rig.remove_other();
+    assert_eq!(program.line(), "attrib misc-one");
+    assert_eq!(program.line(), "delete misc-one");
+    assert!(program.end().success());
+    assert!(rig.notices.lock().is_empty());
 }
 
 #[test]
@@ -183,7 +220,6 @@ fn a_device_that_goes_wakes_every_sleeper_all_the_same() {
 
 #[test]
 fn where_sockets_cannot_be_urgent_epoll_tells_all_but_pri() {
-    use lastfd_chrdev::PollMask;
     let Some(rig) = Rig::restricted("no-urgent") else {
         return;
     };
