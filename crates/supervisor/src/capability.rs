@@ -195,7 +195,7 @@ impl Machine {
                 "pidfd_getfd",
                 self.copies_descriptors,
                 [
-                    "epoll on a device, inotify on its folders, and a poll of it together with other files give EPERM",
+                    "in static programs epoll on a device, inotify on its folders, and a poll of it together with other files give EPERM",
                     PTRACE,
                 ],
             ),
