@@ -17,10 +17,15 @@ pub enum Asks {
     WaitInSelect,
     /// The descriptor that was asked for has been sent: see [`Answered::Send`].
     Sent,
+    /// This call waits by what [`Answered::Waits`] gave, for the call that waits with this
+    /// number: that is tried again, and if it still has to wait this one is the kernel's.
+    Sleep(u32),
 }
 
 /// What a key's lower half is made from.
 pub const LOW: u32 = 0x7a1c_94e3;
+/// The same of a call that sleeps, whose upper half is its number.
+const LOW_ASLEEP: u32 = 0x3fd8_05c6;
 
 impl Asks {
     /// The upper half of the key of a call with this number.
@@ -30,19 +35,31 @@ impl Asks {
             Asks::Wait => 0x91e6_c3d7,
             Asks::WaitInSelect => 0xd83a_2f69,
             Asks::Sent => 0x6e07_58b1,
+            Asks::Sleep(number) => number,
         };
         base ^ nr
     }
 
     /// The key of a call.
     pub const fn key(self, nr: u32, first: u64, second: u64) -> u64 {
-        let low = LOW ^ first as u32 ^ second as u32;
+        let base = match self {
+            Asks::Sleep(_) => LOW_ASLEEP,
+            _ => LOW,
+        };
+        let low = base ^ first as u32 ^ second as u32;
         ((self.high(nr) as u64) << 32) | low as u64
     }
 
     /// What a trapped call asks for, by its sixth argument.
     pub fn of(nr: u32, args: &[u64; 6]) -> Option<Asks> {
-        let all = [Asks::Native, Asks::Wait, Asks::WaitInSelect, Asks::Sent];
+        let asleep = Asks::Sleep((args[5] >> 32) as u32 ^ nr);
+        let all = [
+            Asks::Native,
+            Asks::Wait,
+            Asks::WaitInSelect,
+            Asks::Sent,
+            asleep,
+        ];
         all.into_iter()
             .find(|asks| asks.key(nr, args[0], args[1]) == args[5])
     }
@@ -52,8 +69,6 @@ impl Asks {
 /// with the key of one that waits. Its third argument is the number of the wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asked {
-    /// The descriptor to wait by said something: the call is to be tried again.
-    Again,
     /// A signal came: the call ends.
     Interrupted,
     /// A poll's time is over, or another file is ready: it ends with what there is.
@@ -69,7 +84,7 @@ impl Asked {
 
     /// What a request on no descriptor asks.
     pub fn of(request: u32) -> Option<Asked> {
-        [Asked::Again, Asked::Interrupted, Asked::Finish]
+        [Asked::Interrupted, Asked::Finish]
             .into_iter()
             .find(|asked| asked.request() == request)
     }
@@ -79,12 +94,12 @@ impl Asked {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answered {
     /// It would have to wait. The descriptor is the program's to close; a byte comes to it
-    /// when the call is to be tried again.
+    /// when the call is to be tried again. It sleeps in calls that ask for [`Asks::Sleep`].
     Waits {
         /// The descriptor.
         door: i32,
         /// The number of the wait.
-        number: u64,
+        number: u32,
     },
     /// A copy of the descriptor that is the call's first argument is needed, and nobody may
     /// take one here. It is to be sent through this one, and the call made again with
@@ -93,8 +108,11 @@ pub enum Answered {
         /// The descriptor to send through, the program's to close.
         door: i32,
         /// The number of the call.
-        number: u64,
+        number: u32,
     },
+    /// To a call that sleeps: the one that it sleeps for is over with this, a value or an
+    /// error as a negative number.
+    Over(i32),
     /// `EINTR`, from the driver or because it was asked for: not because nobody heard the
     /// call yet.
     Interrupted,
@@ -103,14 +121,17 @@ pub enum Answered {
 impl Answered {
     const SPECIAL: i64 = 1 << 62;
     const SEND: i64 = 1 << 61;
+    const OVER: i64 = 1 << 60;
+    /// Bits of a descriptor's number.
     const BITS: u32 = 12;
 
     /// As the value of a call.
     pub const fn value(self) -> i64 {
         match self {
             Answered::Interrupted => Answered::SPECIAL,
+            Answered::Over(given) => Answered::SPECIAL | Answered::OVER | given as u32 as i64,
             Answered::Waits { door, number } => {
-                Answered::SPECIAL | (number << Answered::BITS) as i64 | door as i64
+                Answered::SPECIAL | (number as i64) << Answered::BITS | door as i64
             }
             Answered::Send { door, number } => {
                 Answered::SEND | Answered::Waits { door, number }.value()
@@ -123,13 +144,17 @@ impl Answered {
         if value < Answered::SPECIAL {
             return None;
         }
-        let rest = (value & (Answered::SEND - 1)) as u64;
-        let door = (rest & ((1 << Answered::BITS) - 1)) as i32;
-        let number = rest >> Answered::BITS;
-        Some(match (rest, value & Answered::SEND) {
-            (0, _) => Answered::Interrupted,
-            (_, 0) => Answered::Waits { door, number },
-            _ => Answered::Send { door, number },
+        if value & Answered::OVER != 0 {
+            return Some(Answered::Over(value as u32 as i32));
+        }
+        let door = (value & ((1 << Answered::BITS) - 1)) as i32;
+        let number = (value >> Answered::BITS) as u32;
+        Some(if value == Answered::SPECIAL {
+            Answered::Interrupted
+        } else if value & Answered::SEND == 0 {
+            Answered::Waits { door, number }
+        } else {
+            Answered::Send { door, number }
         })
     }
 }
@@ -214,7 +239,7 @@ mod tests {
             Answered::Interrupted,
             Answered::Waits {
                 door: 1023,
-                number: 1 << 40,
+                number: u32::MAX,
             },
             Answered::Send {
                 door: 768,
@@ -230,5 +255,7 @@ mod tests {
         assert_eq!(Asked::of(0x5600), None);
         args[5] = Asks::WaitInSelect.key(257, args[0], args[1]);
         assert_eq!(Asks::of(257, &args), Some(Asks::WaitInSelect));
+        args[5] = Asks::Sleep(77).key(257, args[0], args[1]);
+        assert_eq!(Asks::of(257, &args), Some(Asks::Sleep(77)));
     }
 }

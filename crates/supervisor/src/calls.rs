@@ -30,6 +30,9 @@ pub(crate) fn answer(task: &Task) -> Answer {
     let Some(row) = table::row(task.note.nr) else {
         return Answer::Continue;
     };
+    if let Some(number) = task.sleeps() {
+        return files::sleep(task, number);
+    }
     match row.doing {
         Doing::Open => open::open(task, FDCWD, task.arg(0), task.arg(1) as u32),
         Doing::OpenAt => open::open(task, task.int(0), task.arg(1), task.arg(2) as u32),

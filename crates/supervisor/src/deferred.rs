@@ -113,6 +113,14 @@ impl Blocked {
             door: OnceLock::new(),
             me: Weak::clone(me),
         });
+        if let Some(waits) = blocked.let_it_wait() {
+            blocked.work.lock().work = Some(work);
+            reactor.keep(&blocked);
+            if !blocked.task.reply(waits.value()) {
+                blocked.abandon();
+            }
+            return;
+        }
         // A wake during this try finds the lock held, and tries again after it.
         let mut state = blocked.work.lock();
         reactor.keep(&blocked);
@@ -123,17 +131,10 @@ impl Blocked {
             }
             Progress::Waits(deadline) => {
                 state.work = Some(work);
-                let waits = blocked.let_it_wait();
-                state.deadline = deadline.filter(|_| waits.is_none());
-                let deadline = state.deadline;
+                state.deadline = deadline;
                 drop(state);
                 if deadline.is_some() {
                     reactor.look_again();
-                }
-                if let Some(waits) = waits
-                    && !blocked.task.reply(waits.value())
-                {
-                    blocked.abandon();
                 }
             }
         }
@@ -143,6 +144,7 @@ impl Blocked {
     /// answer, as others do.
     fn let_it_wait(self: &Arc<Self>) -> Option<Answered> {
         self.task.asks()?;
+        let number = u32::try_from(self.number).ok()?;
         let door = Door::open(&self.task)?;
         self.task
             .session
@@ -151,7 +153,7 @@ impl Blocked {
             .watch_door(&door, self.number);
         let waits = Answered::Waits {
             door: door.number(),
-            number: self.number,
+            number,
         };
         // It is set once.
         let _ = self.door.set(door);
@@ -176,43 +178,44 @@ impl Blocked {
         self.abandon();
     }
 
-    /// A caller that waits by itself asks.
-    pub(crate) fn ask(self: &Arc<Self>, task: &Task, asked: Asked) {
-        let Some(door) = self.door.get() else {
-            task.answer(Answer::Error(Errno::EBADF));
-            return;
-        };
-        door.was_heard();
+    /// A caller that waits by itself is about to sleep in this call of its: its wait is tried
+    /// again first.
+    pub(crate) fn sleep(self: &Arc<Self>, task: &Task) {
+        if let Some(door) = self.door.get() {
+            // A byte that came and was not taken ends the sleep at once, no more.
+            door.was_heard();
+        }
         let mut state = self.work.lock();
         let Some(mut work) = state.work.take() else {
             drop(state);
             task.answer(Answer::Error(Errno::EBADF));
             return;
         };
-        let over = match asked {
-            Asked::Again => work.attempt(task, Some(self)) == Progress::Over,
-            Asked::Interrupted => {
-                work.interrupt(task, false);
-                true
+        match work.attempt(task, Some(self)) {
+            Progress::Over => {
+                drop(state);
+                task.session.shared.reactor.forget(self.number);
             }
-            Asked::Finish => {
-                work.finish(task);
-                true
+            Progress::Waits(_) => {
+                state.work = Some(work);
+                drop(state);
+                // Woken meanwhile, it finds a byte there.
+                task.answer(Answer::Continue);
             }
-        };
-        if over {
-            drop(state);
-            task.session.shared.reactor.forget(self.number);
-            return;
         }
-        state.work = Some(work);
-        drop(state);
-        let waits = Answered::Waits {
-            door: door.number(),
-            number: self.number,
-        };
-        // Killed: the door's end tells.
-        task.reply(waits.value());
+    }
+
+    /// A caller that waits by itself waits no longer.
+    pub(crate) fn end(&self, task: &Task, asked: Asked) {
+        let work = self.work.lock().work.take();
+        task.session.shared.reactor.forget(self.number);
+        match (work, asked) {
+            (None, _) => {
+                task.answer(Answer::Error(Errno::EBADF));
+            }
+            (Some(mut work), Asked::Interrupted) => work.interrupt(task, false),
+            (Some(mut work), Asked::Finish) => work.finish(task),
+        }
     }
 
     /// Tries again.

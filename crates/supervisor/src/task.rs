@@ -88,6 +88,14 @@ impl Task {
         Asks::of(nr, &self.note.args).filter(|_| waits)
     }
 
+    /// The number of the wait that the caller sleeps for in this call.
+    pub(crate) fn sleeps(&self) -> Option<u64> {
+        match self.asks() {
+            Some(Asks::Sleep(number)) => Some(number.into()),
+            _ => None,
+        }
+    }
+
     /// The process of the thread.
     pub(crate) fn tgid(&self) -> Option<u32> {
         tgid(self.note.tid)
@@ -108,9 +116,15 @@ impl Task {
             }
             Answer::Continue => listener.send(id, 0, -libc::EPERM, false).is_ok(),
             Answer::Value(value) => self.reply(value),
-            // Where it could not be told from a call that nobody heard.
-            Answer::Error(Errno::EINTR) if self.asks().is_some() => {
-                self.reply(Answered::Interrupted.value())
+            Answer::Error(errno) if self.asks().is_some() => {
+                let (sleeps, error) = (self.sleeps().is_some(), -errno.code());
+                let (value, error) = match errno {
+                    _ if sleeps => (Answered::Over(error).value(), 0),
+                    // Where it could not be told from a call that nobody heard.
+                    Errno::EINTR => (Answered::Interrupted.value(), 0),
+                    _ => (0, error),
+                };
+                listener.send(id, value, error, false).is_ok()
             }
             Answer::Error(errno) => listener.send(id, 0, -errno.code(), false).is_ok(),
             Answer::Given => true,
@@ -119,6 +133,10 @@ impl Task {
 
     /// Answers with a value. False if nobody took it.
     pub(crate) fn reply(&self, value: i64) -> bool {
+        let value = match (self.sleeps(), i32::try_from(value)) {
+            (Some(_), Ok(value)) => Answered::Over(value).value(),
+            _ => value,
+        };
         if self.session.confirms
             && value == 0
             && let Ok(own) = self.copy_fd(0)
@@ -277,7 +295,7 @@ impl Task {
             return None;
         }
         let door = Door::open(self)?;
-        let number = self.session.shared.reactor.number();
+        let number = u32::try_from(self.session.shared.reactor.number()).ok()?;
         let asked = Answered::Send {
             door: door.number(),
             number,
@@ -287,7 +305,7 @@ impl Task {
             // Of somebody who was killed before it was sent.
             sent.pop_first();
         }
-        sent.insert(number, door);
+        sent.insert(number.into(), door);
         Some(Answer::Value(asked.value()))
     }
 

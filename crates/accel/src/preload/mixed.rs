@@ -4,7 +4,7 @@
 
 use super::polls::PollFd;
 use super::sys::{self, Given, nr};
-use super::waits::{self, Door, Went};
+use super::waits::{self, Slept, Went};
 use crate::key::{Asked, Asks, OURS};
 
 /// More are answered by whoever answers alone, as without us.
@@ -64,28 +64,40 @@ impl Mixed {
         let begin = left.as_mut().map_or(0, |left| (&raw mut *left).addr());
         let args = [self.asked.as_mut_ptr().addr(), self.count, begin, mask, 8];
         // SAFETY: our own entries, the time, and the program's mask, as ppoll has them.
-        let mut went = unsafe { waits::begin(asks, nr::PPOLL, args) };
+        let door = match unsafe { waits::begin(asks, nr::PPOLL, args) } {
+            Went::Over(given) if given < 0 => return Some(given),
+            Went::Over(ours) => return Some(self.over(ours, mask)),
+            Went::Waits(door) => door,
+            // Nobody needs one for a poll.
+            Went::Send(_) => return None,
+        };
         loop {
-            let door = match went {
-                Went::Over(given) if given < 0 => return Some(given),
-                Went::Over(ours) => return Some(self.over(ours, mask)),
-                Went::Waits(door) => door,
-                // Nobody needs one for a poll.
-                Went::Send(_) => return None,
-            };
             self.split(door.fd);
-            let given = self.ask_kernel(self.count + 1, left.as_mut(), mask);
+            let args = self.arguments(self.count + 1, left.as_mut(), mask);
+            // SAFETY: our own entries, the time, and the program's mask, as ppoll has them.
+            let given = match unsafe { door.sleep(nr::PPOLL, args) } {
+                Slept::Over(given) if given < 0 => return Some(given),
+                Slept::Over(ours) => return Some(self.over(ours, mask)),
+                Slept::Native(given) => given,
+            };
             let rung = self.native.get(self.count).map_or(0, |door| door.revents);
-            went = match given {
-                given if given < 0 => Went::Over(self.interrupted(door, given)),
-                0 => Went::Over(door.end(Asked::Finish)),
-                1 if rung == POLLIN => match door.wait() {
-                    1 => door.again(),
+            let ours = match given {
+                given if given < 0 => match door.end(Asked::Interrupted) {
+                    ours if ours > 0 => ours,
+                    // A signal came, or the kernel finds fault with something.
+                    _ => return Some(given),
+                },
+                1 if rung == POLLIN => match door.take() {
+                    1 => continue,
                     _ => return None,
                 },
                 _ if rung & !POLLIN != 0 => return None,
-                _ => Went::Over(door.end(Asked::Finish)),
+                _ => door.end(Asked::Finish),
             };
+            return Some(match ours {
+                ours if ours < 0 => ours,
+                ours => self.over(ours, mask),
+            });
         }
     }
 
@@ -107,19 +119,9 @@ impl Mixed {
         }
     }
 
-    fn ask_kernel(&mut self, count: usize, left: Option<&mut Time>, mask: usize) -> Given {
+    fn arguments(&mut self, count: usize, left: Option<&mut Time>, mask: usize) -> [usize; 5] {
         let left = left.map_or(0, |left| (&raw mut *left).addr());
-        let args = [self.native.as_mut_ptr().addr(), count, left, mask, 8];
-        // SAFETY: as of ppoll; the kernel writes to the entries and the time.
-        unsafe { sys::native(nr::PPOLL, args) }
-    }
-
-    /// A signal came, or the kernel finds fault with something.
-    fn interrupted(&self, door: Door, error: Given) -> Given {
-        match door.end(Asked::Interrupted) {
-            ours if ours > 0 => ours,
-            _ => error,
-        }
+        [self.native.as_mut_ptr().addr(), count, left, mask, 8]
     }
 
     /// Whoever answers has said what there is of ours, `ours` of them ready: what is there of
@@ -133,7 +135,10 @@ impl Mixed {
         self.split(-1);
         // With none ready a signal that the mask lets in counts, even if nobody waits.
         let mask = if ours == 0 { mask } else { 0 };
-        let theirs = self.ask_kernel(self.count, Some(&mut [0, 0]), mask);
+        let mut none = [0, 0];
+        let args = self.arguments(self.count, Some(&mut none), mask);
+        // SAFETY: our own entries, a time, and the program's mask.
+        let theirs = unsafe { sys::native(nr::PPOLL, args) };
         if theirs < 0 {
             return match ours {
                 0 => theirs,

@@ -23,7 +23,7 @@ struct Control {
 /// A wait in progress.
 pub(crate) struct Door {
     pub(crate) fd: i32,
-    number: u64,
+    number: u32,
 }
 
 /// How a call with a key went.
@@ -36,11 +36,20 @@ pub(crate) enum Went {
     Send(Door),
 }
 
+/// How a sleep went.
+pub(crate) enum Slept {
+    /// The call is over, with this.
+    Over(Given),
+    /// As the kernel says.
+    Native(Given),
+}
+
 impl Went {
     fn of(given: Given) -> Went {
         match Answered::of(given as i64) {
             None => Went::Over(given),
             Some(Answered::Interrupted) => Went::Over(-EINTR),
+            Some(Answered::Over(given)) => Went::Over(given as Given),
             Some(Answered::Waits { door, number }) => Went::Waits(Door { fd: door, number }),
             Some(Answered::Send { door, number }) => Went::Send(Door { fd: door, number }),
         }
@@ -63,8 +72,38 @@ pub(crate) unsafe fn begin(asks: Asks, nr: usize, args: [usize; 5]) -> Went {
 }
 
 impl Door {
-    /// Waits until a byte comes, and takes it: 1, or an error.
-    pub(crate) fn wait(&self) -> Given {
+    /// Sleeps in a call of the kernel's, unless what is waited for is there by now. Whoever
+    /// answers lets the call go on: between the look and the sleep no signal comes that does
+    /// not end the sleep, as in a kernel's own wait.
+    ///
+    /// # Safety
+    /// The arguments are right for the call.
+    pub(crate) unsafe fn sleep(&self, nr: usize, args: [usize; 5]) -> Slept {
+        // SAFETY: as the caller promises.
+        let given = unsafe { sys::keyed(Asks::Sleep(self.number), nr, args) };
+        match Answered::of(given as i64) {
+            None => Slept::Native(given),
+            Some(Answered::Over(given)) => {
+                self.close();
+                Slept::Over(given as Given)
+            }
+            Some(_) => {
+                self.close();
+                Slept::Over(-EINTR)
+            }
+        }
+    }
+
+    /// Sleeps until a byte comes, and takes it.
+    fn sleep_for_byte(&self) -> Slept {
+        let mut byte = 0u8;
+        let args = [self.fd as usize, (&raw mut byte).addr(), 1, 0, 0];
+        // SAFETY: room for the byte.
+        unsafe { self.sleep(nr::READ, args) }
+    }
+
+    /// Takes a byte that has come: 1, or an error.
+    pub(crate) fn take(&self) -> Given {
         let mut byte = 0u8;
         let args = [self.fd as usize, (&raw mut byte).addr(), 1, 0, 0];
         // SAFETY: room for the byte.
@@ -81,21 +120,6 @@ impl Door {
         ];
         // SAFETY: what it writes to is what the call that waits was given.
         unsafe { sys::keyed(Asks::Wait, nr::IOCTL, args) }
-    }
-
-    /// Tries the call again.
-    pub(crate) fn again(self) -> Went {
-        match self.ask(Asked::Again) {
-            // A handler ran that does not say SA_RESTART, before it was heard.
-            given if given == -EINTR => Went::Over(self.end(Asked::Interrupted)),
-            given => match Went::of(given) {
-                Went::Over(given) => {
-                    self.close();
-                    Went::Over(given)
-                }
-                waits => waits,
-            },
-        }
     }
 
     /// Ends the call; gives what it came to.
@@ -185,20 +209,20 @@ pub(crate) unsafe fn call(nr: usize, args: [usize; 5]) -> Given {
         return unsafe { sys::call(nr, args) };
     }
     // SAFETY: as the caller promises.
-    let mut went = unsafe { begin(Asks::Wait, nr, args) };
+    let door = match unsafe { begin(Asks::Wait, nr, args) } {
+        Went::Over(given) => return given,
+        // SAFETY: as the caller promises.
+        Went::Send(door) => return unsafe { door.send_and_call(nr, args) },
+        Went::Waits(door) => door,
+    };
     loop {
-        let door = match went {
-            Went::Over(given) => return given,
-            // SAFETY: as the caller promises.
-            Went::Send(door) => return unsafe { door.send_and_call(nr, args) },
-            Went::Waits(door) => door,
-        };
-        went = match door.wait() {
-            1 => door.again(),
-            given if given == -EINTR => return door.end(Asked::Interrupted),
+        match door.sleep_for_byte() {
+            Slept::Over(given) => return given,
+            Slept::Native(1) => {}
+            Slept::Native(given) if given == -EINTR => return door.end(Asked::Interrupted),
             // The program closed it: as without us.
             // SAFETY: as the caller promises.
-            _ => return unsafe { sys::call(nr, args) },
-        };
+            Slept::Native(_) => return unsafe { sys::call(nr, args) },
+        }
     }
 }

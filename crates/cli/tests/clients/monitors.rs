@@ -8,6 +8,7 @@ use crate::user::{User, is_there};
 /// Has udevadm listen to udev, and itself unplug the camera once it does: asks for its
 /// removal by an unbind in sysfs.
 pub(crate) const HEARS_ONE: &str = r#"
+touch heard
 stdbuf -oL udevadm monitor --udev > heard & monitor=$!
 tail -f --pid=$monitor heard | while read -r line; do
     case "$line" in

@@ -283,16 +283,30 @@ pub(super) fn lseek(task: &Task) -> Answer {
     result.into()
 }
 
-/// A caller that waits by itself asks: an ioctl on no descriptor.
-fn asked(task: &Task) -> Option<Answer> {
+/// The call of the same program that waits with this number.
+fn waiting(task: &Task, number: u64) -> Option<Arc<Blocked>> {
+    let blocked = task.session.shared.reactor.blocked(number)?;
+    (blocked.task.session.number == task.session.number).then_some(blocked)
+}
+
+/// A caller that waits by itself is about to sleep, in a read or a poll.
+pub(super) fn sleep(task: &Task, number: u64) -> Answer {
+    let Some(blocked) = waiting(task, number) else {
+        return Answer::Error(Errno::EBADF);
+    };
+    task.session.shared.checkpoint();
+    blocked.sleep(task);
+    task.session.shared.checkpoint();
+    Answer::Given
+}
+
+/// A caller that waits by itself waits no longer: an ioctl on no descriptor.
+fn ends(task: &Task) -> Option<Answer> {
     let asked = Asked::of(task.arg(1) as u32).filter(|_| task.int(0) == -1)?;
     task.asks()?;
-    let blocked = task.session.shared.reactor.blocked(task.arg(2));
-    let blocked = blocked.filter(|blocked| blocked.task.session.number == task.session.number);
-    Some(match blocked {
+    Some(match waiting(task, task.arg(2)) {
         Some(blocked) => {
-            blocked.ask(task, asked);
-            task.session.shared.checkpoint();
+            blocked.end(task, asked);
             Answer::Given
         }
         None => Answer::Error(Errno::EBADF),
@@ -300,7 +314,7 @@ fn asked(task: &Task) -> Option<Answer> {
 }
 
 pub(super) fn ioctl(task: &Task) -> Answer {
-    if let Some(answer) = asked(task) {
+    if let Some(answer) = ends(task) {
         return answer;
     }
     let Some(object) = object(task) else {

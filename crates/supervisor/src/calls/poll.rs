@@ -238,10 +238,6 @@ impl Deferred for Polling {
         if ready == 0
             && let (true, Some(waker)) = (arming, waker)
         {
-            if let Form::Marked { addr } = self.form {
-                // Which of them are ours the caller is to know while it waits.
-                let _ = self.write_poll(task, addr);
-            }
             // On the queues first, then one more look.
             let woken: Arc<dyn Wake> = waker.clone();
             for table in tables {
@@ -260,6 +256,10 @@ impl Deferred for Polling {
         if ready > 0 || self.is_late(reactor.now()) {
             self.end(task, ready);
             return Progress::Over;
+        }
+        if let (Form::Marked { addr }, None) = (&self.form, waker) {
+            // Which of them are ours the caller is to know while it waits.
+            let _ = self.write_poll(task, *addr);
         }
         if let Some(waker) = waker {
             if !arming {

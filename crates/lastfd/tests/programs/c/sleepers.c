@@ -102,6 +102,8 @@ static struct sleeper {
 	const char *name;
 	int (*sleep)(char *said);
 	pthread_t thread;
+	/* By its number it can be told apart from one that has ended. */
+	atomic_int number;
 	atomic_bool over;
 } sleepers[] = {
 	{ .name = "epoll", .sleep = in_epoll }, { .name = "DQBUF", .sleep = in_dqbuf },
@@ -116,6 +118,7 @@ static void *run(void *argument)
 	char said[64] = "";
 	int result;
 
+	self->number = gettid();
 	result = self->sleep(said);
 	self->over = 1;
 	if (result < 0)
@@ -156,10 +159,10 @@ static void *signals(void *argument)
 	while (fgets(line, sizeof(line), stdin)) {
 		for (int i = 0; i < COUNT; i++)
 			if (!sleepers[i].over)
-				pthread_kill(sleepers[i].thread, SIGUSR1);
+				tgkill(getpid(), sleepers[i].number, SIGUSR1);
 		while (!sleepers[EPOLL].over) {
 			nanosleep(&moment, NULL);
-			pthread_kill(sleepers[EPOLL].thread, SIGUSR1);
+			tgkill(getpid(), sleepers[EPOLL].number, SIGUSR1);
 		}
 	}
 	return NULL;
