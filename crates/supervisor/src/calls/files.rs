@@ -6,6 +6,7 @@ use lastfd_model::{Errno, Result};
 use lastfd_sync::Arc;
 
 use super::device::{self, Parts};
+use crate::deferred::Blocked;
 use crate::mappings::see_unmaps;
 use crate::objects::{AttributeFile, Content, DeviceFile, Object};
 use crate::task::{Answer, Task};
