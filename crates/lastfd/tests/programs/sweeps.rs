@@ -118,15 +118,17 @@ fn a_program_that_hangs_does_once_it_has_the_node() {
         assert_eq!((&**op, &**path), ("poll", "/dev/iio:device0"), "{run}");
         assert!(asleep.descriptor.is_some(), "{run}");
         assert!(asleep.command.starts_with("swept-hangs"), "{run}");
-        // Who slept when it went sleeps on; anybody else came later.
         let slept = run.point.side == Side::Blocked;
-        assert_eq!(slept, asleep.was_not_woken(), "{run}");
+        assert!(slept || !asleep.was_not_woken(), "{run}");
         assert!(
             run.to_string()
                 .contains("no kernel wakes it: a real device would hang it, too"),
             "{run}"
         );
     }
+    // A sample may come while it goes, but not each time.
+    let not_woken = |run: &Run| matches!(&run.outcome, Outcome::Hung(at) if at.was_not_woken());
+    assert!(swept.runs.iter().any(not_woken), "{swept}");
 }
 
 #[test]
