@@ -1,4 +1,5 @@
-//! The library that dynamic programs preload, as far as it is ours to hand out.
+//! The library that dynamic programs preload, as far as it is ours to hand out, and what its
+//! calls ask for.
 //!
 //! `LD_PRELOAD` names a path where nothing is. Who opens it is a dynamic loader, whose open
 //! is trapped like any other and answered with the library: in a container of the program's
@@ -12,15 +13,18 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use lastfd_accel::key::PATH;
+use lastfd_accel::key::{Answered, Asks, PATH};
 use lastfd_model::Errno;
 use object::read::elf::{Dyn, FileHeader, ProgramHeader};
 use object::{Endianness, ReadCache, ReadRef, elf};
 
+use crate::door::Door;
 use crate::filter::Settings;
 use crate::memfd;
 use crate::task::{Answer, Task};
 
+/// Descriptors that are asked for and not there yet, at most.
+const UNSENT: usize = 64;
 /// What a loader adds to what is preloaded.
 const LD_PRELOAD: &str = "LD_PRELOAD";
 /// Runtimes that must come before all others, by the beginnings of their names.
@@ -94,6 +98,45 @@ impl Accel {
             Some(file) => task.give_anywhere(file.as_fd(), cloexec),
             None => Answer::Error(Errno::ENOENT),
         })
+    }
+}
+
+impl Task {
+    /// What the call asks for, of one that the accelerator makes because its caller knows how
+    /// to wait.
+    pub(crate) fn asks(&self) -> Option<Asks> {
+        let nr = u32::try_from(self.note.nr).ok()?;
+        let waits = self.session.accel.as_ref()?.waits();
+        Asks::of(nr, &self.note.args).filter(|_| waits)
+    }
+
+    /// The number of the wait that the caller sleeps for in this call.
+    pub(crate) fn sleeps(&self) -> Option<u64> {
+        match self.asks() {
+            Some(Asks::Sleep(number)) => Some(number.into()),
+            _ => None,
+        }
+    }
+
+    /// Where its descriptors cannot be copied: asks a caller that knows how for a copy of the
+    /// one that is the call's first argument. None if there is no need, or it does not.
+    pub(crate) fn ask_for_copy(&self) -> Option<Answer> {
+        if self.session.machine.copies_descriptors || self.asks() != Some(Asks::Wait) {
+            return None;
+        }
+        let door = Door::open(self)?;
+        let number = u32::try_from(self.session.shared.reactor.number()).ok()?;
+        let asked = Answered::Send {
+            door: door.number(),
+            number,
+        };
+        let mut sent = self.session.sent.lock();
+        if sent.len() >= UNSENT {
+            // Of somebody who was killed before it was sent.
+            sent.pop_first();
+        }
+        sent.insert(number.into(), door);
+        Some(Answer::Value(asked.value()))
     }
 }
 

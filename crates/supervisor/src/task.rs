@@ -11,7 +11,6 @@ use lastfd_sync::Arc;
 use lastfd_sync::atomic::Ordering;
 use rustix::fs::{Mode, OFlags};
 
-use crate::door::Door;
 use crate::objects::Object;
 use crate::session::Session;
 use crate::sys::{self, Notification, Placing};
@@ -19,8 +18,6 @@ use crate::sys::{self, Notification, Placing};
 /// The longest path, with the byte that ends it.
 const PATH_MAX: usize = 4096;
 const PAGE: u64 = 4096;
-/// Descriptors that are asked for and not there yet, at most.
-const UNSENT: usize = 64;
 
 /// What a trapped call is answered.
 #[derive(Debug)]
@@ -78,22 +75,6 @@ impl Task {
 
     pub(crate) fn tid(&self) -> u32 {
         self.note.tid
-    }
-
-    /// What the call asks for, of one that the accelerator makes because its caller knows how
-    /// to wait.
-    pub(crate) fn asks(&self) -> Option<Asks> {
-        let nr = u32::try_from(self.note.nr).ok()?;
-        let waits = self.session.accel.as_ref()?.waits();
-        Asks::of(nr, &self.note.args).filter(|_| waits)
-    }
-
-    /// The number of the wait that the caller sleeps for in this call.
-    pub(crate) fn sleeps(&self) -> Option<u64> {
-        match self.asks() {
-            Some(Asks::Sleep(number)) => Some(number.into()),
-            _ => None,
-        }
     }
 
     /// The process of the thread.
@@ -286,27 +267,6 @@ impl Task {
     /// The file behind a descriptor, if it is one of ours.
     pub(crate) fn fd_path(&self, fd: i32) -> String {
         format!("/proc/{}/fd/{fd}", self.note.tid)
-    }
-
-    /// Where its descriptors cannot be copied: asks a caller that knows how for a copy of the
-    /// one that is the call's first argument. None if there is no need, or it does not.
-    pub(crate) fn ask_for_copy(&self) -> Option<Answer> {
-        if self.session.machine.copies_descriptors || self.asks() != Some(Asks::Wait) {
-            return None;
-        }
-        let door = Door::open(self)?;
-        let number = u32::try_from(self.session.shared.reactor.number()).ok()?;
-        let asked = Answered::Send {
-            door: door.number(),
-            number,
-        };
-        let mut sent = self.session.sent.lock();
-        if sent.len() >= UNSENT {
-            // Of somebody who was killed before it was sent.
-            sent.pop_first();
-        }
-        sent.insert(number.into(), door);
-        Some(Answer::Value(asked.value()))
     }
 
     /// A copy of a descriptor of the caller's.

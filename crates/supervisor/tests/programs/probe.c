@@ -367,7 +367,7 @@ static int both(void) {
 static volatile long interrupted_calls;
 static void *restarting(void *a) { int v; while (ioctl(*(int *)a, TAKE, &v) == 0 || errno == EINTR) if (errno == EINTR) { interrupted_calls++; errno = 0; } return (void *)(long)errno; }
 /* Signals to the process, with SA_RESTART: no call of two waiting threads is to end. */
-static int restarts(void) {
+static int all_restart(void) {
     int fd = node(O_RDWR); pthread_t t[2]; void *r[2]; sigset_t s; sigemptyset(&s); sigaddset(&s, SIGUSR1); on(SIGUSR1, counted, SA_RESTART);
     for (int i = 0; i < 2; i++) pthread_create(&t[i], NULL, restarting, &fd);
     pthread_sigmask(SIG_BLOCK, &s, NULL); puts("ready"); fflush(stdout);
@@ -649,7 +649,7 @@ int main(int argc, char **argv) {
     if (!strcmp(what, "paths")) return paths();
     if (!strcmp(what, "pselect")) return pselect_mask();
     if (!strcmp(what, "both")) return both();
-    if (!strcmp(what, "restarts")) return restarts();
+    if (!strcmp(what, "restarts")) return all_restart();
     if (!strcmp(what, "closes")) return closes();
     if (!strcmp(what, "nested")) return nested();
     if (!strcmp(what, "polls")) return polls();
