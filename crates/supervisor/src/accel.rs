@@ -21,6 +21,7 @@ use object::{Endianness, ReadCache, ReadRef, elf};
 use crate::door::Door;
 use crate::filter::Settings;
 use crate::memfd;
+use crate::objects::Key;
 use crate::task::{Answer, Task};
 
 /// Descriptors that are asked for and not there yet, at most.
@@ -116,6 +117,14 @@ impl Task {
             Some(Asks::Sleep(number)) => Some(number.into()),
             _ => None,
         }
+    }
+
+    /// Which file its first argument is of, as a caller says who has looked. Who says what is
+    /// not so has nobody to blame but itself.
+    pub(crate) fn hint(&self) -> Option<Key> {
+        let has_room = matches!(self.note.nr, libc::SYS_ioctl | libc::SYS_read);
+        let says = has_room && self.arg(4) != 0 && self.asks() == Some(Asks::Wait);
+        says.then(|| (self.arg(3), self.arg(4)))
     }
 
     /// Where its descriptors cannot be copied: asks a caller that knows how for a copy of the

@@ -260,6 +260,10 @@ impl Task {
         if fd < 0 || objects.is_empty() {
             return None;
         }
+        let hinted = self.hint().filter(|_| fd == self.int(0));
+        if let Some(object) = hinted.and_then(|key| objects.find(key)) {
+            return Some(object);
+        }
         let there = rustix::fs::stat(self.fd_path(fd)).ok()?;
         objects.find((there.st_dev, there.st_ino))
     }

@@ -388,7 +388,11 @@ functions! {
     }
     /// `ioctl`. Its third argument is there only with some requests.
     ioctl (fd: c_int, request: u64, arg: *mut c_void) -> c_int {
-        finish(waits::call(nr::IOCTL, [fd as usize, request as usize, arg.addr(), 0, 0])) as c_int
+        {
+            let [device, file] = polls::hint(fd);
+            let args = [fd as usize, request as usize, arg.addr(), device, file];
+            finish(waits::call(nr::IOCTL, args)) as c_int
+        }
     }
     /// `epoll_ctl`.
     epoll_ctl (epoll: c_int, operation: c_int, fd: c_int, event: *mut c_void) -> c_int {
@@ -416,7 +420,8 @@ functions! {
     /// `read`.
     read (fd: c_int, to: *mut c_void, size: usize) -> isize {
         {
-            let args = [fd as usize, to.addr(), size, 0, 0];
+            let [device, file] = polls::hint(fd);
+            let args = [fd as usize, to.addr(), size, device, file];
             finish(cancellable(|| waits::call(nr::READ, args)))
         }
     }
