@@ -1,6 +1,6 @@
 //! A device with everything a program can ask for, and the program that asks.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::path::PathBuf;
 use std::process::{ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::Duration;
@@ -188,11 +188,16 @@ fn probes() -> Option<&'static TempDir> {
                     .args(["-O1", "-w", "-pthread", more, source, "-o"])
                     .arg(&out)
                     .status();
-                if !built.is_ok_and(|status| status.success()) {
-                    let ci = std::env::var_os("CI").is_some_and(|ci| ci == "true");
-                    assert!(!ci, "failed to build probe.c with gcc ({name})");
-                    return None;
+                let there = !matches!(&built, Err(error) if error.kind() == ErrorKind::NotFound);
+                if built.is_ok_and(|status| status.success()) {
+                    continue;
                 }
+                // A machine may have no compiler, or no static C library; the source is ours.
+                let ci = std::env::var_os("CI").is_some_and(|ci| ci == "true");
+                let ours = there && name == "dynamic";
+                assert!(!ci && !ours, "failed to build probe.c with gcc ({name})");
+                eprintln!("skipped: gcc does not build {name} programs here");
+                return None;
             }
             Some(directory)
         })
