@@ -20,7 +20,7 @@ use crate::shape::{Place, Raw, Shape, Source};
 ///      > root_device_unregister r\n",
 /// )?;
 /// assert_eq!(scenario.name(), "a2");
-/// assert_eq!(read.lines().len(), 3);
+/// assert_eq!(scenario.lines().len(), 3);
 /// # Ok::<(), lastfd_scenario::ParseError>(())
 /// ```
 ///
