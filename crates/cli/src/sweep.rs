@@ -24,6 +24,7 @@ pub(crate) fn sweep(args: &SweepArgs) -> Result<ExitCode, Failure> {
     signals.cancel(cancel.clone());
     let mut sweep = Sweep::new(program, arguments)
         .rules(args.rules)
+        .accelerate(!args.no_accel)
         .patience(Patience {
             timeout: args.timeout,
             spin: args.spin,

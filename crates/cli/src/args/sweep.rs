@@ -47,6 +47,11 @@ pub(crate) struct SweepArgs {
     #[arg(long, value_name = "RULES", default_value_t, value_parser = parse_rules)]
     pub(crate) rules: Rules,
 
+    /// Do not have the program preload the library that makes its calls which are not about a
+    /// device as fast as without lastfd
+    #[arg(long)]
+    pub(crate) no_accel: bool,
+
     /// Make so many runs at a time [default: the processors]
     #[arg(long, value_name = "N")]
     pub(crate) jobs: Option<std::num::NonZeroU16>,

@@ -49,6 +49,7 @@ pub struct Sweep {
     args: Vec<OsString>,
     devices: Vec<Spec>,
     rules: Rules,
+    accelerate: bool,
     patience: Patience,
     repeats: Repeats,
     seed: u64,
@@ -140,6 +141,7 @@ impl Sweep {
             args: args.into_iter().map(Into::into).collect(),
             devices: Vec::new(),
             rules: Rules::default(),
+            accelerate: true,
             patience: Patience::default(),
             repeats: Repeats::Sample(1),
             seed: 1,
@@ -159,6 +161,13 @@ impl Sweep {
     #[must_use]
     pub fn rules(mut self, rules: Rules) -> Sweep {
         self.rules = rules;
+        self
+    }
+
+    /// Whether the program preloads the accelerator: unless told not to, it does.
+    #[must_use]
+    pub fn accelerate(mut self, on: bool) -> Sweep {
+        self.accelerate = on;
         self
     }
 
@@ -270,6 +279,7 @@ impl Sweep {
     fn bench(&self, builder: crate::Builder) -> Result<Bench, SweepError> {
         let bench = builder
             .rules(self.rules)
+            .accelerate(self.accelerate)
             .keep(Keep::Verdict)
             .sanitizer(false)
             .build();
@@ -342,6 +352,9 @@ impl Sweep {
         let mut words = vec!["lastfd".to_owned(), "run".to_owned()];
         if self.rules != Rules::default() {
             words.extend(["--rules".to_owned(), self.rules.to_string()]);
+        }
+        if !self.accelerate {
+            words.push("--no-accel".to_owned());
         }
         for device in &self.devices {
             words.extend(["--device".to_owned(), device.to_string()]);

@@ -12,20 +12,27 @@ use crate::compile;
 /// Slow enough that a program that sleeps still sleeps when its camera goes.
 const CAMERA: &str = "camera:size=64x48,fps=10";
 
-fn swept(name: &str, device: &str, timeout: Duration) -> Option<Swept> {
-    let program = compile::c_swept(name)?;
-    let none: [&str; 0] = [];
-    let sweep = Sweep::new(program, none)
-        .device(device.parse().unwrap())
-        .repeats(Repeats::Every)
-        // Most of it is waiting.
-        .jobs(16)
-        .patience(Patience {
-            timeout,
-            spin: 200,
-            ..Patience::default()
-        });
-    Some(sweep.run().unwrap())
+/// The program's sweeps, with and without the accelerator; none where it cannot be built.
+fn swept(name: &str, device: &str, timeout: Duration) -> Vec<Swept> {
+    let Some(program) = compile::c_swept(name) else {
+        return Vec::new();
+    };
+    let sweep = |accelerate| {
+        let none: [&str; 0] = [];
+        let sweep = Sweep::new(&program, none)
+            .device(device.parse().unwrap())
+            .accelerate(accelerate)
+            .repeats(Repeats::Every)
+            // Most of it is waiting.
+            .jobs(16)
+            .patience(Patience {
+                timeout,
+                spin: 200,
+                ..Patience::default()
+            });
+        sweep.run().unwrap()
+    };
+    [true, false].map(sweep).into()
 }
 
 /// Each run is what is expected at its point.
@@ -72,134 +79,127 @@ const LONG: Duration = Duration::from_secs(20);
 
 #[test]
 fn a_program_that_ends_well_survives_every_point() {
-    let Some(swept) = swept("ends", CAMERA, LONG) else {
-        return;
-    };
-    are(&swept, |_| "ended");
-    assert!(swept.is_good());
-    let statuses = |run: &Run| match run.outcome {
-        Outcome::Ended { status, .. } => Some(status),
-        _ => None,
-    };
-    let failed = swept.runs.iter().filter(|run| statuses(run) == Some(1));
-    assert!(failed.count() > 20, "{swept}");
+    for swept in swept("ends", CAMERA, LONG) {
+        are(&swept, |_| "ended");
+        assert!(swept.is_good());
+        let statuses = |run: &Run| match run.outcome {
+            Outcome::Ended { status, .. } => Some(status),
+            _ => None,
+        };
+        let failed = swept.runs.iter().filter(|run| statuses(run) == Some(1));
+        assert!(failed.count() > 20, "{swept}");
+    }
 }
 
 #[test]
 fn a_program_that_crashes_does_wherever_a_call_fails() {
-    let Some(swept) = swept("crashes", CAMERA, LONG) else {
-        return;
-    };
-    are(&swept, |point| match point.step {
-        Step::Close => "ended",
-        _ if is_last_frame(point) => "ended",
-        _ => "crashed",
-    });
-    let said = swept.to_string();
-    assert!(said.contains("crashed (SIGSEGV)"), "{said}");
-    assert!(!swept.is_good());
+    for swept in swept("crashes", CAMERA, LONG) {
+        are(&swept, |point| match point.step {
+            Step::Close => "ended",
+            _ if is_last_frame(point) => "ended",
+            _ => "crashed",
+        });
+        let said = swept.to_string();
+        assert!(said.contains("crashed (SIGSEGV)"), "{said}");
+        assert!(!swept.is_good());
+    }
 }
 
 #[test]
 fn a_program_that_hangs_does_once_it_has_the_node() {
-    let Some(swept) = swept("hangs", "iio-adc:rate=100", SHORT) else {
-        return;
-    };
-    are(&swept, |point| match (&point.step, point.side) {
-        _ if is_outside(point) => "ended",
-        (Step::Call("read"), Side::After) if point.count == 4 => "ended",
-        _ => "hung",
-    });
-    for run in &swept.runs {
-        let Outcome::Hung(asleep) = &run.outcome else {
-            continue;
-        };
-        let (op, path) = asleep.call.as_ref().unwrap();
-        assert_eq!((&**op, &**path), ("poll", "/dev/iio:device0"), "{run}");
-        assert!(asleep.descriptor.is_some(), "{run}");
-        assert!(asleep.command.starts_with("swept-hangs"), "{run}");
-        let slept = run.point.side == Side::Blocked;
-        assert!(slept || !asleep.was_not_woken(), "{run}");
-        assert!(
-            run.to_string()
-                .contains("no kernel wakes it: a real device would hang it, too"),
-            "{run}"
-        );
+    for swept in swept("hangs", "iio-adc:rate=100", SHORT) {
+        are(&swept, |point| match (&point.step, point.side) {
+            _ if is_outside(point) => "ended",
+            (Step::Call("read"), Side::After) if point.count == 4 => "ended",
+            _ => "hung",
+        });
+        for run in &swept.runs {
+            let Outcome::Hung(asleep) = &run.outcome else {
+                continue;
+            };
+            let (op, path) = asleep.call.as_ref().unwrap();
+            assert_eq!((&**op, &**path), ("poll", "/dev/iio:device0"), "{run}");
+            assert!(asleep.descriptor.is_some(), "{run}");
+            assert!(asleep.command.starts_with("swept-hangs"), "{run}");
+            let slept = run.point.side == Side::Blocked;
+            assert!(slept || !asleep.was_not_woken(), "{run}");
+            assert!(
+                run.to_string()
+                    .contains("no kernel wakes it: a real device would hang it, too"),
+                "{run}"
+            );
+        }
+        // A sample may come while it goes, but not each time.
+        let not_woken = |run: &Run| matches!(&run.outcome, Outcome::Hung(at) if at.was_not_woken());
+        assert!(swept.runs.iter().any(not_woken), "{swept}");
     }
-    // A sample may come while it goes, but not each time.
-    let not_woken = |run: &Run| matches!(&run.outcome, Outcome::Hung(at) if at.was_not_woken());
-    assert!(swept.runs.iter().any(not_woken), "{swept}");
 }
 
 #[test]
 fn a_program_that_spins_does_once_it_has_the_node() {
-    let Some(swept) = swept("spins", CAMERA, SHORT) else {
-        return;
-    };
-    are(&swept, |point| match point.step {
-        _ if is_outside(point) || is_last_frame(point) => "ended",
-        _ => "spun",
-    });
+    for swept in swept("spins", CAMERA, SHORT) {
+        are(&swept, |point| match point.step {
+            _ if is_outside(point) || is_last_frame(point) => "ended",
+            _ => "spun",
+        });
+    }
 }
 
 /// Its calls are the kernel's own: that it does not rest is what is seen.
 #[test]
 fn a_program_that_spins_in_epoll_is_told_so() {
-    let Some(swept) = swept("spins_in_epoll", CAMERA, SHORT) else {
-        return;
-    };
-    let (queue, take) = (ioctl("VIDIOC_QBUF"), ioctl("VIDIOC_DQBUF"));
-    are(&swept, |point| match point.side {
-        Side::Before if point.step == queue && (2..5).contains(&point.count) => "spun",
-        Side::After if point.step == queue && point.count < 5 => "spun",
-        Side::After if point.step == take => ["spun", "ended"][usize::from(point.count == 4)],
-        _ if point.step == take => "spun",
-        _ => "ended",
-    });
-    let spun = swept.runs.iter().find(|run| run.outcome.word() == "spun");
-    let said = spun.unwrap().outcome.to_string();
-    assert!(
-        said.contains("a thread does not rest, in epoll_wait"),
-        "{said}"
-    );
+    for swept in swept("spins_in_epoll", CAMERA, SHORT) {
+        let (queue, take) = (ioctl("VIDIOC_QBUF"), ioctl("VIDIOC_DQBUF"));
+        are(&swept, |point| match point.side {
+            Side::Before if point.step == queue && (2..5).contains(&point.count) => "spun",
+            Side::After if point.step == queue && point.count < 5 => "spun",
+            Side::After if point.step == take => ["spun", "ended"][usize::from(point.count == 4)],
+            _ if point.step == take => "spun",
+            _ => "ended",
+        });
+        let spun = swept.runs.iter().find(|run| run.outcome.word() == "spun");
+        let said = spun.unwrap().outcome.to_string();
+        assert!(
+            said.contains("a thread does not rest, in epoll_wait"),
+            "{said}"
+        );
+    }
 }
 
 #[test]
 fn a_program_that_keeps_its_descriptor_is_told_with_it() {
-    let Some(swept) = swept("keeps_descriptor", CAMERA, SHORT) else {
-        return;
-    };
-    are(&swept, |point| match point.step {
-        _ if is_outside(point) || is_last_frame(point) => "ended",
-        _ => "kept",
-    });
-    let kept = swept.runs.iter().find(|run| run.outcome.word() == "kept");
-    let said = kept.unwrap().outcome.to_string();
-    assert!(said.contains("/dev/video0 open as descriptor"), "{said}");
+    for swept in swept("keeps_descriptor", CAMERA, SHORT) {
+        are(&swept, |point| match point.step {
+            _ if is_outside(point) || is_last_frame(point) => "ended",
+            _ => "kept",
+        });
+        let kept = swept.runs.iter().find(|run| run.outcome.word() == "kept");
+        let said = kept.unwrap().outcome.to_string();
+        assert!(said.contains("/dev/video0 open as descriptor"), "{said}");
+    }
 }
 
 #[test]
 fn a_program_that_keeps_its_mapping_is_told_with_it() {
-    let Some(swept) = swept("keeps_mapping", CAMERA, SHORT) else {
-        return;
-    };
-    let before_it_maps = |point: &Point| {
-        [
-            ioctl("VIDIOC_REQBUFS"),
-            ioctl("VIDIOC_QUERYBUF"),
-            Step::Open,
-        ]
-        .contains(&point.step)
-            || (point.step == Step::Call("mmap") && point.side == Side::Before)
-    };
-    are(&swept, |point| match point.step {
-        _ if before_it_maps(point) || is_last_frame(point) => "ended",
-        Step::Close => "ended",
-        _ => "kept",
-    });
-    let kept = swept.runs.iter().find(|run| run.outcome.word() == "kept");
-    let said = kept.unwrap().outcome.to_string();
-    assert!(said.contains("/dev/video0 mapped at 0x"), "{said}");
+    for swept in swept("keeps_mapping", CAMERA, SHORT) {
+        let before_it_maps = |point: &Point| {
+            [
+                ioctl("VIDIOC_REQBUFS"),
+                ioctl("VIDIOC_QUERYBUF"),
+                Step::Open,
+            ]
+            .contains(&point.step)
+                || (point.step == Step::Call("mmap") && point.side == Side::Before)
+        };
+        are(&swept, |point| match point.step {
+            _ if before_it_maps(point) || is_last_frame(point) => "ended",
+            Step::Close => "ended",
+            _ => "kept",
+        });
+        let kept = swept.runs.iter().find(|run| run.outcome.word() == "kept");
+        let said = kept.unwrap().outcome.to_string();
+        assert!(said.contains("/dev/video0 mapped at 0x"), "{said}");
+    }
 }
 
 #[test]
