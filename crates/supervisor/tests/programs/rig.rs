@@ -196,7 +196,6 @@ fn probes() -> Option<&'static TempDir> {
                 let ci = std::env::var_os("CI").is_some_and(|ci| ci == "true");
                 let ours = there && name == "dynamic";
                 assert!(!ci && !ours, "failed to build probe.c with gcc ({name})");
-                eprintln!("skipped: gcc does not build {name} programs here");
                 return None;
             }
             Some(directory)
