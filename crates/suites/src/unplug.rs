@@ -8,6 +8,7 @@
 mod asleep;
 mod cec;
 mod drm;
+mod edge;
 mod held;
 mod iio;
 mod v4l2;

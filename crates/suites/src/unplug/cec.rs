@@ -3,17 +3,17 @@
 use core::time::Duration;
 
 use lastfd_cec::abi::*;
-use lastfd_chrdev::{OpenFile, OpenFlags, PollMask, PollTable};
+use lastfd_chrdev::{OpenFile, OpenFlags, PollMask};
 use lastfd_kunit::{
-    Test, kunit_assert_not_err_or_null, kunit_expect_eq, kunit_expect_false, kunit_expect_ne,
-    kunit_expect_true, kunit_suite,
+    Test, kunit_assert_not_err_or_null, kunit_expect_eq, kunit_expect_false, kunit_expect_true,
+    kunit_suite,
 };
 use lastfd_model::{Errno, Result};
 use lastfd_rigs::cec::*;
-use lastfd_sync::atomic::{AtomicU32, Ordering};
-use lastfd_sync::{Arc, Ktime, Wake};
+use lastfd_sync::{Arc, Ktime};
 
 use super::asleep::{Asleep, REMOVAL};
+use super::edge;
 use super::held::{self, Held, Ioctls, mask, said};
 use super::{answers_as_recorded, calls, until_the_end};
 
@@ -264,29 +264,12 @@ fn a_poll_is_woken_at_once(test: &Test) -> Result {
     Ok(())
 }
 
-#[derive(Default)]
-struct Count(AtomicU32);
-
-impl Wake for Count {
-    fn wake(&self) {
-        self.0.fetch_add(1, Ordering::SeqCst);
-    }
-}
-
 fn an_edge_triggered_epoll_is_woken_and_finds_the_hang_up(test: &Test) -> Result {
     let (rig, file) = opened(test)?;
-    let wanted = PollMask::IN | PollMask::PRI;
-    let mut table = PollTable::new(wanted);
-    kunit_expect_false!(test, file.try_poll(&mut table).intersects(wanted));
-    let edge = Arc::new(Count::default());
-    let queues = table.queues().iter();
-    let entries: Vec<_> = queues.map(|queue| queue.add(edge.clone())).collect();
-    rig.unplug();
-    kunit_expect_ne!(test, edge.0.load(Ordering::SeqCst), 0);
-    drop(entries);
-    let found = file.try_poll(&mut PollTable::now());
-    kunit_expect_eq!(test, mask(found), "PRI/ERR/HUP");
-    Ok(())
+    edge::is_woken_and_finds_the_hang_up(test, &file, || {
+        rig.unplug();
+        Ok(())
+    })
 }
 
 fn a_claim_of_addresses_is_given_up(test: &Test) -> Result {

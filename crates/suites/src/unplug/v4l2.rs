@@ -4,7 +4,7 @@
 use core::time::Duration;
 
 use lastfd_abi::v4l2::*;
-use lastfd_chrdev::{MapRequest, OpenFile, OpenFlags, PollMask, PollTable};
+use lastfd_chrdev::{MapRequest, OpenFile, OpenFlags, PollMask};
 use lastfd_kunit::{
     Param, Test, kunit_assert_not_null, kunit_expect_eq, kunit_expect_false, kunit_expect_ne,
     kunit_expect_true, kunit_suite,
@@ -15,11 +15,11 @@ use lastfd_rigs::v4l2::{
     Camera, FRAME, Removal, Rig, buffer, ctrl, dqbuf, dqevent, ioctl, map, qbuf, querybuf, reqbufs,
     set_ctrl, stream, subscribe, try_start,
 };
-use lastfd_sync::atomic::{AtomicU32, Ordering};
-use lastfd_sync::{Arc, Cancel, Wake};
+use lastfd_sync::{Arc, Cancel};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::asleep::Asleep;
+use super::edge;
 use super::held::{Held, Ioctls, ioctl_with, mask, said};
 use super::{answers_as_recorded, calls, until_the_end};
 
@@ -455,29 +455,10 @@ fn a_blocked_poll_is_woken_at_once(test: &Test) -> Result {
     Ok(())
 }
 
-#[derive(Default)]
-struct Count(AtomicU32);
-
-impl Wake for Count {
-    fn wake(&self) {
-        self.0.fetch_add(1, Ordering::SeqCst);
-    }
-}
-
 fn an_edge_triggered_epoll_is_woken_and_finds_the_hang_up(test: &Test) -> Result {
     let (rig, file) = silent(test)?;
     try_start(&file, 2)?;
-    let mut table = PollTable::new(PollMask::IN | PollMask::PRI);
-    kunit_expect_true!(test, file.try_poll(&mut table).is_empty());
-    let edge = Arc::new(Count::default());
-    let queues = table.queues().iter();
-    let entries: Vec<_> = queues.map(|queue| queue.add(edge.clone())).collect();
-    rig.try_remove(of_param(test))?;
-    kunit_expect_ne!(test, edge.0.load(Ordering::SeqCst), 0);
-    drop(entries);
-    let found = file.try_poll(&mut PollTable::now());
-    kunit_expect_eq!(test, mask(found), "PRI/ERR/HUP");
-    Ok(())
+    edge::is_woken_and_finds_the_hang_up(test, &file, || rig.try_remove(of_param(test)))
 }
 
 fn removal_waits_for_nobody(test: &Test) -> Result {

@@ -236,6 +236,19 @@ impl Rig {
         rigs.into_iter().filter_map(|rig| rig())
     }
 
+    /// A program watches `/dev` with inotify while another node comes and goes: it hears
+    /// what a kernel tells, in its order.
+    pub(crate) fn is_watched_as_nodes_come_and_go(&self) {
+        let mut program = self.start(&["watch"]);
+        assert_eq!(program.line(), "watch 1");
+        self.add_other("misc-one");
+        assert_eq!(program.line(), "create misc-one");
+        self.remove_other();
+        assert_eq!(program.line(), "attrib misc-one");
+        assert_eq!(program.line(), "delete misc-one");
+        assert!(program.end().success());
+    }
+
     /// The supervisor alone.
     pub(crate) fn alone() -> Option<Rig> {
         let mut rig = Rig::new()?;
