@@ -7,6 +7,9 @@
  * of input every thread that still sleeps gets SIGUSR1, whose handler is set with
  * SA_RESTART or without it; the one in epoll_wait gets more of them until it is
  * awake, for nobody outside sees whether it sleeps. Ends with the last thread.
+ *
+ * A thread that is awake takes no more signals: without SA_RESTART one of them may end
+ * the write of its line, which is looked at by the front end on its way.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -116,13 +119,17 @@ static void *run(void *argument)
 {
 	struct sleeper *self = argument;
 	char said[64] = "";
-	int result;
+	sigset_t all;
+	int result, error;
 
 	self->number = gettid();
 	result = self->sleep(said);
+	error = errno;
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, NULL);
 	self->over = 1;
 	if (result < 0)
-		printf("%s: %s\n", self->name, strerrorname_np(errno));
+		printf("%s: %s\n", self->name, strerrorname_np(error));
 	else
 		printf("%s: %d %s\n", self->name, result, said);
 	fflush(stdout);
