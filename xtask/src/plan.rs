@@ -49,6 +49,8 @@ pub(crate) struct Job<'a> {
     pub(crate) tail: VecDeque<String>,
     /// Lines that give a figure, see [`crate::bench`].
     pub(crate) figures: Vec<String>,
+    /// Tests that passed only when they were tried again.
+    again: Vec<String>,
 }
 
 impl Job<'_> {
@@ -65,13 +67,18 @@ impl Job<'_> {
         self.commands.push(step.to_string());
         let (runner, command) = (step.runner, step.command());
         let mut seen = Counts::default();
-        let (tail, figures) = (&mut self.tail, &mut self.figures);
+        let (tail, figures, again) = (&mut self.tail, &mut self.figures, &mut self.again);
         let end = step::run(step, self.deadline, self.interrupts, |line| {
             if let Some(counts) = Counts::of_line(runner, line) {
                 seen += counts;
             }
             if let Some(figure) = line.trim_start().strip_prefix("figure: ") {
                 figures.push(figure.to_owned());
+            }
+            if let Some(name) = tried_again(runner, line)
+                && !again.iter().any(|named| named == name)
+            {
+                again.push(name.to_owned());
             }
             if tail.len() == TAIL {
                 tail.pop_front();
@@ -93,6 +100,14 @@ impl Job<'_> {
     }
 }
 
+/// The test that this line says had failed before it passed.
+fn tried_again(runner: Runner, line: &str) -> Option<&str> {
+    // FLAKY 2/3 [   0.123s] (  7/100) lastfd::programs signals::a_signal
+    let rest = line.trim_start().strip_prefix("FLAKY ")?;
+    let (_, name) = rest.rsplit_once(['}', ')', ']'])?;
+    (runner == Runner::Nextest).then(|| name.trim())
+}
+
 /// How a stage ended.
 #[derive(Debug, PartialEq, Eq)]
 enum Outcome {
@@ -110,6 +125,7 @@ struct Row {
     outcome: Outcome,
     /// The last lines of a stage that failed.
     last_lines: Vec<String>,
+    again: Vec<String>,
 }
 
 /// What failed stages printed last, every stage with its seconds, then the sum of the
@@ -174,6 +190,7 @@ pub(crate) fn run(checkout: &Checkout, stages: &[&Stage], whole: u64) -> Result<
             commands: Vec::new(),
             tail: VecDeque::new(),
             figures: Vec::new(),
+            again: Vec::new(),
         };
         let outcome = match (stage.body)(&mut job) {
             Ok(Done::Passed) => Outcome::Passed,
@@ -203,6 +220,7 @@ pub(crate) fn run(checkout: &Checkout, stages: &[&Stage], whole: u64) -> Result<
             counts,
             outcome,
             last_lines,
+            again: job.again,
         };
         println!(
             "== {}: {} after {:.1} s",
@@ -240,6 +258,9 @@ impl fmt::Display for Report {
                 writeln!(f, "    {line}")?;
             }
             writeln!(f)?;
+        }
+        for name in self.rows.iter().flat_map(|row| &row.again) {
+            writeln!(f, "passed only when it was tried again: {name}")?;
         }
         writeln!(f, "{:width$}  seconds  at most", "stage")?;
         let mut total = Duration::ZERO;
@@ -320,7 +341,22 @@ mod tests {
             counts,
             outcome,
             last_lines: Vec::new(),
+            again: Vec::new(),
         }
+    }
+
+    #[test]
+    fn a_test_that_was_tried_again_is_named() {
+        let line = "   FLAKY 2/3 [   0.012s] (1/2) lastfd::programs signals::a_signal";
+        let named = tried_again(Runner::Nextest, line);
+        assert_eq!(named, Some("lastfd::programs signals::a_signal"));
+        assert_eq!(tried_again(Runner::Libtest, line), None);
+        let mut tests = row("tests", 2, Outcome::Passed);
+        tests.again = vec!["lastfd::programs signals::a_signal".to_owned()];
+        let report = Report { rows: vec![tests] }.to_string();
+        let first = report.lines().next();
+        let expected = "passed only when it was tried again: lastfd::programs signals::a_signal";
+        assert_eq!(first, Some(expected));
     }
 
     #[test]
