@@ -72,14 +72,25 @@ impl Task {
         if explore::explored() {
             return explore::current_task();
         }
+        Task::with_thread(Arc::clone)
+    }
+
+    /// The id of [`Task::current`].
+    pub(crate) fn current_id() -> TaskId {
+        if explore::explored() {
+            return explore::current_task().id;
+        }
+        Task::with_thread(|task| task.id)
+    }
+
+    /// Looks at the task that the thread is.
+    fn with_thread<R>(look: impl Fn(&Arc<Task>) -> R) -> R {
         let made = CURRENT.try_with(|slot| {
-            slot.borrow_mut()
-                .get_or_insert_with(|| Current(Task::new_thread()))
-                .0
-                .clone()
+            let mut slot = slot.borrow_mut();
+            look(&slot.get_or_insert_with(|| Current(Task::new_thread())).0)
         });
         // While the thread's locals are being dropped: a task for this one call.
-        made.unwrap_or_else(|_| Task::new_thread())
+        made.unwrap_or_else(|_| look(&Task::new_thread()))
     }
 
     fn new_thread() -> Arc<Task> {
@@ -99,10 +110,6 @@ impl Task {
             memberships: Mutex::new(Vec::new()),
             gate_slots: Mutex::default(),
         })
-    }
-
-    pub(crate) fn id(&self) -> TaskId {
-        self.id
     }
 
     /// Stops the current task, which must be `self`, until it is unparked, or until

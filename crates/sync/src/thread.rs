@@ -28,7 +28,7 @@ impl fmt::Display for TaskId {
 
 /// The task that calls.
 pub fn current() -> TaskId {
-    Task::current().id()
+    Task::current_id()
 }
 
 /// Lets others run.
