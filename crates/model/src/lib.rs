@@ -43,8 +43,8 @@ mod workqueue;
 pub use debug::{DebugOptions, FailNth, UnknownFailNth};
 pub use errno::{Errno, Result};
 pub use event::{
-    DeviceRef, Event, EventKind, FileRef, FrameworkEvent, InterfaceStep, KernelGap, Listener,
-    Section, Snapshot,
+    Detail, DeviceRef, Event, EventKind, FileRef, FrameworkEvent, InterfaceStep, KernelGap,
+    Listener, Section, Snapshot,
 };
 pub use ledger::{Holder, Holding, LedgerEntry, LedgerLine, Place};
 pub use rules::{Rules, UnknownRules};

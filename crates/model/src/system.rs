@@ -305,9 +305,10 @@ impl System {
         self.core.emit_at(place, event);
     }
 
-    /// Whether somebody listens to the events.
-    pub fn is_observed(&self) -> bool {
-        self.core.hub.is_on()
+    /// Whether a listener asks for the details
+    /// ([`Detail::Full`](crate::event::Detail::Full)).
+    pub fn details_are_on(&self) -> bool {
+        self.core.hub.details_are_on()
     }
 
     pub(crate) fn is_booting(&self) -> bool {
@@ -438,6 +439,16 @@ impl Core {
         // To tell of what happens is no step of a schedule.
         uninterrupted(|| {
             if self.hub.is_on() {
+                self.deliver(place, event());
+            }
+        });
+    }
+
+    /// As [`emit_at`](Core::emit_at), of a detail.
+    #[inline]
+    pub(crate) fn emit_detail_at(&self, place: Place, event: impl FnOnce() -> EventKind) {
+        uninterrupted(|| {
+            if self.hub.details_are_on() {
                 self.deliver(place, event());
             }
         });

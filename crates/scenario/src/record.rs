@@ -1,11 +1,11 @@
 //! Prints the trace: what the scenario prints, and what the model tells, as far as
 //! a kernel module could have seen it.
 
-use core::fmt;
+use core::fmt::{self, Write as _};
 use std::collections::{BTreeMap, BTreeSet};
 
 use lastfd_model::raw::{Device, kref_read};
-use lastfd_model::{Errno, Event, EventKind, Listener};
+use lastfd_model::{Detail, Errno, Event, EventKind, Listener};
 use lastfd_sync::thread::{self, TaskId};
 use lastfd_sync::{Arc, Mutex};
 
@@ -111,6 +111,10 @@ fn project(state: &State, event: &EventKind) -> Option<Shown> {
 pub(crate) struct Recorder(Mutex<State>);
 
 impl Listener for Recorder {
+    fn detail(&self) -> Detail {
+        Detail::Outline
+    }
+
     fn event(&self, event: &Event) {
         let mut state = self.0.lock();
         match project(&state, &event.kind) {
@@ -136,7 +140,12 @@ impl Recorder {
 
     /// An event that a callback of the scenario prints.
     pub(crate) fn line(&self, text: impl fmt::Display) {
-        self.raw(format!("    {text}"));
+        // As long as most lines are: it need not grow.
+        let mut line = String::with_capacity(64);
+        line.push_str("    ");
+        // A String takes all.
+        let _ = write!(line, "{text}");
+        self.raw(line);
     }
 
     /// A line of the kernel's log.
@@ -151,7 +160,7 @@ impl Recorder {
     pub(crate) fn step(&self, call: &str) {
         let mut state = self.0.lock();
         state.step += 1;
-        state.print(format!("> {call}"));
+        state.print(["> ", call].concat());
     }
 
     pub(crate) fn track(&self, device: &Device, tag: &str, bus: Option<Arc<str>>, own_type: bool) {

@@ -95,7 +95,7 @@ impl fmt::Debug for DrmEnter<'_> {
 pub fn drm_dev_enter(dev: &DrmDevice) -> Option<DrmEnter<'_>> {
     let inside = dev.gates().enter()?;
     let system = dev.system_ref();
-    let told = system.is_observed().then_some(dev);
+    let told = system.details_are_on().then_some(dev);
     if told.is_some() {
         system.emit(|| EventKind::SectionBegin {
             section: section(dev),

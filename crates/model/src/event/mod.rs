@@ -20,7 +20,7 @@ pub use parts::{
     DeviceRef, FileRef, FrameworkEvent, InterfaceStep, KernelGap, MemoryStep, ResourceKind,
     ResourceStep, Section, SplatKind,
 };
-pub use stream::{DeviceState, Listener, Snapshot};
+pub use stream::{Detail, DeviceState, Listener, Snapshot};
 pub(crate) use stream::{Hub, Recorder};
 
 /// One thing that happened.
@@ -88,7 +88,8 @@ pub enum EventKind {
         device: DeviceRef,
         /// The action.
         action: UeventAction,
-        /// The environment, `KEY`, `value`, in the kernel's order.
+        /// The environment, `KEY`, `value`, in the kernel's order. Empty if no listener
+        /// asks for details.
         env: Arc<[(String, String)]>,
     },
     /// A bus was asked whether a driver fits a device.
@@ -277,7 +278,7 @@ pub enum EventKind {
         kobject: Arc<str>,
         /// The action.
         action: UeventAction,
-        /// The environment, `KEY`, `value`, in the kernel's order.
+        /// The environment, as a device's.
         env: Arc<[(String, String)]>,
     },
     /// A device node appeared.

@@ -29,6 +29,18 @@ pub struct DeviceState {
     pub count: u32,
 }
 
+/// How much of the stream a listener asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detail {
+    /// Everything.
+    Full,
+    /// All but the details, which are the most numerous: references
+    /// ([`EventKind::RefTaken`], [`EventKind::RefDropped`]), sections
+    /// ([`EventKind::SectionBegin`], [`EventKind::SectionEnd`]), and what uevents have in
+    /// their environment. If nobody asks for these, they are not made.
+    Outline,
+}
+
 /// Receives the stream.
 ///
 /// A listener is called on the task that caused the event, with none of the
@@ -38,6 +50,11 @@ pub trait Listener: Send + Sync {
     /// Called once, before the first event.
     fn start(&self, snapshot: &Snapshot) {
         let _ = snapshot;
+    }
+    /// How much it asks for, once and for all. One that asks for an outline may be told
+    /// the details that another one asks for.
+    fn detail(&self) -> Detail {
+        Detail::Full
     }
     /// Called for each event.
     fn event(&self, event: &Event);
@@ -49,12 +66,21 @@ impl<F: Fn(&Event) + Send + Sync> Listener for F {
     }
 }
 
-type Listeners = Arc<[(u64, Arc<dyn Listener>)]>;
+type Listeners = Arc<[Listening]>;
+
+#[derive(Clone)]
+struct Listening {
+    id: u64,
+    detail: Detail,
+    listener: Arc<dyn Listener>,
+}
 
 /// The fan-out of one System's events.
 #[derive(Default)]
 pub(crate) struct Hub {
     on: AtomicBool,
+    /// A listener asks for [`Detail::Full`].
+    details: AtomicBool,
     seq: AtomicU64,
     next_listener: AtomicU64,
     listeners: Mutex<Listeners>,
@@ -66,11 +92,22 @@ impl Hub {
         self.on.load(Ordering::Relaxed)
     }
 
+    /// Whether a listener asks for the details.
+    #[inline]
+    pub(crate) fn details_are_on(&self) -> bool {
+        self.details.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn add(&self, listener: Arc<dyn Listener>) -> u64 {
         let id = self.next_listener.fetch_add(1, Ordering::Relaxed);
+        let added = Listening {
+            id,
+            detail: listener.detail(),
+            listener,
+        };
         let mut listeners = self.listeners.lock();
-        *listeners = listeners.iter().cloned().chain([(id, listener)]).collect();
-        self.on.store(true, Ordering::Relaxed);
+        *listeners = listeners.iter().cloned().chain([added]).collect();
+        self.switch(&listeners);
         id
     }
 
@@ -78,9 +115,15 @@ impl Hub {
         let mut listeners = self.listeners.lock();
         *listeners = listeners
             .iter()
-            .filter(|(i, _)| *i != id)
+            .filter(|listening| listening.id != id)
             .cloned()
             .collect();
+        self.switch(&listeners);
+    }
+
+    fn switch(&self, listeners: &Listeners) {
+        let details = listeners.iter().any(|l| l.detail == Detail::Full);
+        self.details.store(details, Ordering::Relaxed);
         self.on.store(!listeners.is_empty(), Ordering::Relaxed);
     }
 
@@ -99,8 +142,8 @@ impl Hub {
             kind,
             place,
         };
-        for (_, listener) in listeners.iter() {
-            listener.event(&event);
+        for listening in listeners.iter() {
+            listening.listener.event(&event);
         }
     }
 }

@@ -360,7 +360,7 @@ impl Device {
             let books = &self.0.core.books;
             books.take_reference(self.device_ref(), holder.clone(), place);
         }
-        self.0.core.emit_at(place, || EventKind::RefTaken {
+        self.0.core.emit_detail_at(place, || EventKind::RefTaken {
             device: self.device_ref(),
             count,
             holder,
@@ -381,7 +381,8 @@ impl Device {
                 if self.0.core.books.is_on() {
                     self.0.core.books.drop_reference(self.0.id, &holder);
                 }
-                self.0.core.emit(|| EventKind::RefDropped {
+                let place = Location::caller();
+                self.0.core.emit_detail_at(place, || EventKind::RefDropped {
                     device: self.device_ref(),
                     count: before - 1,
                     holder,

@@ -62,7 +62,7 @@ impl KernelMutex {
         }
         let guard = self.mutex.lock();
         self.owner.store(me, Ordering::Relaxed);
-        let told = system.is_observed().then(|| {
+        let told = system.details_are_on().then(|| {
             let section = Section {
                 device: device(),
                 name,

@@ -159,9 +159,12 @@ fn environment(device: &Device, action: UeventAction, more: UeventEnv) -> Uevent
 }
 
 /// The number of a uevent that is sent.
-fn seqnum(core: &Core) -> (String, String) {
-    let sent = core.registry.uevent_seqnum.fetch_add(1, Ordering::Relaxed);
-    ("SEQNUM".to_owned(), (sent + 1).to_string())
+fn next_seqnum(core: &Core) -> u64 {
+    core.registry.uevent_seqnum.fetch_add(1, Ordering::Relaxed) + 1
+}
+
+fn seqnum(number: u64) -> (String, String) {
+    ("SEQNUM".to_owned(), number.to_string())
 }
 
 /// What a uevent of this action would tell now, but for its number: for those who come
@@ -187,11 +190,19 @@ pub fn kobject_uevent(device: &Device, action: UeventAction, more: UeventEnv) {
             || state.type_.as_ref().is_some_and(|t| t.uevent.is_some());
         (state.bus.is_some() || state.class.is_some(), hooked)
     };
-    if !told || !(hooked || device.core().hub.is_on()) {
+    let hub = &device.core().hub;
+    if !told || !(hooked || hub.is_on()) {
         return;
     }
-    let mut env = environment(device, action, more);
-    env.push(seqnum(device.core()));
+    let detailed = hooked || hub.details_are_on();
+    let mut env = match detailed {
+        true => environment(device, action, more),
+        false => UeventEnv::new(),
+    };
+    let number = next_seqnum(device.core());
+    if detailed {
+        env.push(seqnum(number));
+    }
     device.core().emit(|| EventKind::Uevent {
         device: device.device_ref(),
         action,
@@ -216,13 +227,15 @@ fn tell_of_kobject(
     if !core.hub.is_on() {
         return;
     }
-    let mut env = vec![
-        ("ACTION".to_owned(), action.name().to_owned()),
-        ("DEVPATH".to_owned(), path.to_owned()),
-        ("SUBSYSTEM".to_owned(), subsystem.to_owned()),
-    ];
-    env.extend(more);
-    env.push(seqnum(core));
+    let number = next_seqnum(core);
+    let mut env = UeventEnv::new();
+    if core.hub.details_are_on() {
+        env.push(("ACTION".to_owned(), action.name().to_owned()));
+        env.push(("DEVPATH".to_owned(), path.to_owned()));
+        env.push(("SUBSYSTEM".to_owned(), subsystem.to_owned()));
+        env.extend(more);
+        env.push(seqnum(number));
+    }
     core.emit(|| EventKind::KobjectUevent {
         kobject: Arc::from(path),
         action,

@@ -117,7 +117,7 @@ impl<T: Send + Sync + 'static> Devres<T> {
         let inside = self.slot.active.enter()?;
         let value = self.slot.value.lock().clone()?;
         let (device, id) = (&self.device, self.key.1);
-        let observed = device.core().hub.is_on();
+        let observed = device.core().hub.details_are_on();
         if observed {
             device.core().emit(|| EventKind::SectionBegin {
                 section: section(device, id),
