@@ -8,6 +8,12 @@ use crate::language::{Kind, Op, Property};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NameId(pub(crate) u32);
 
+impl NameId {
+    pub(crate) fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
 /// A named thing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Name {

@@ -65,6 +65,19 @@ enum Shown {
     Log(String),
 }
 
+fn shown(text: fmt::Arguments<'_>) -> Shown {
+    Shown::Line(written("    ", text))
+}
+
+/// A line, which need not grow if it is no longer than most.
+fn written(before: &str, text: impl fmt::Display) -> String {
+    let mut line = String::with_capacity(64);
+    line.push_str(before);
+    // A String takes all.
+    let _ = write!(line, "{text}");
+    line
+}
+
 /// The one place that decides what of the model a trace shows: what the kernel
 /// module's hooks would have seen.
 fn project(state: &State, event: &EventKind) -> Option<Shown> {
@@ -76,23 +89,19 @@ fn project(state: &State, event: &EventKind) -> Option<Shown> {
                 .bus
                 .as_ref()
                 .is_some_and(|b| state.watched.contains(b));
-            seen.then(|| Shown::Line(format!("    notify {what} {}", tracked.tag)))
+            seen.then(|| shown(format_args!("notify {what} {}", tracked.tag)))
         }
         // Its device type's uevent callback.
         EventKind::Uevent { device, action, .. } => {
             let tracked = state.tracked(device.id)?;
-            tracked.own_type.then(|| {
-                Shown::Line(format!(
-                    "    uevent {} ACTION={}",
-                    tracked.tag,
-                    action.name()
-                ))
-            })
+            let tag = &tracked.tag;
+            let line = || shown(format_args!("uevent {tag} ACTION={}", action.name()));
+            tracked.own_type.then(line)
         }
         // The release callback it put before the device's own.
         EventKind::Released { device } => {
             let tracked = state.tracked(device.id)?;
-            Some(Shown::Line(format!("    RELEASE {}", tracked.tag)))
+            Some(shown(format_args!("RELEASE {}", tracked.tag)))
         }
         EventKind::Splat { kind, device, text } => Some(Shown::Log(match device {
             Some(device) => format!("kernel: {kind}: {device}: {text}"),
@@ -140,12 +149,12 @@ impl Recorder {
 
     /// An event that a callback of the scenario prints.
     pub(crate) fn line(&self, text: impl fmt::Display) {
-        // As long as most lines are: it need not grow.
-        let mut line = String::with_capacity(64);
-        line.push_str("    ");
-        // A String takes all.
-        let _ = write!(line, "{text}");
-        self.raw(line);
+        self.raw(written("    ", text));
+    }
+
+    /// A step is over.
+    pub(crate) fn returned(&self, outcome: impl fmt::Display) {
+        self.raw(written("< ", outcome));
     }
 
     /// A line of the kernel's log.
@@ -187,13 +196,13 @@ impl Recorder {
     }
 
     /// How the trace calls a device.
-    pub(crate) fn tag_of(&self, device: &Device) -> String {
+    pub(crate) fn tag_of(&self, device: &Device) -> Arc<str> {
         let tag = self
             .0
             .lock()
             .tracked(device.id())
-            .map(|t| t.tag.to_string());
-        tag.unwrap_or_else(|| device.name().to_string())
+            .map(|t| Arc::clone(&t.tag));
+        tag.unwrap_or_else(|| device.name())
     }
 
     /// The latest device of this tag, and whether it is released.
@@ -280,21 +289,21 @@ pub(crate) fn drvdata(device: &Device) -> &'static str {
     set_or_null(device.has_drvdata())
 }
 
-/// What the module prints after a number: the error's name, if it is one.
-pub(crate) fn errno_name(rc: i64) -> String {
-    let errno = match i32::try_from(rc) {
-        Ok(code) if code < 0 => Errno::from_code(code),
-        _ => return String::new(),
-    };
-    match errno.name() {
-        // Not an error of user space: the module spells it out in brackets.
-        Some("EPROBE_DEFER") => " (-EPROBE_DEFER)".to_owned(),
-        Some(name) => format!("-{name}"),
-        None => String::new(),
-    }
-}
+/// A number as the module prints it: with the error's name after it, if it is one.
+pub(crate) struct Rc(pub(crate) i64);
 
-/// `rc=N -ENAME`.
-pub(crate) fn rc_text(rc: i64) -> String {
-    format!("rc={rc} {}", errno_name(rc)).trim_end().to_owned()
+impl fmt::Display for Rc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let errno = match i32::try_from(self.0) {
+            Ok(code) if code < 0 => Errno::from_code(code),
+            _ => return Ok(()),
+        };
+        match errno.name() {
+            // Not an error of user space: the module spells it out in brackets.
+            Some("EPROBE_DEFER") => f.write_str("  (-EPROBE_DEFER)"),
+            Some(name) => write!(f, " -{name}"),
+            None => Ok(()),
+        }
+    }
 }

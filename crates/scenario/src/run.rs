@@ -10,7 +10,7 @@ use lastfd_sync::{Arc, Clock, Mutex};
 use crate::ast::{Form, Line, NameId, Runner, Scenario};
 use crate::calls::Call;
 use crate::language::Op;
-use crate::record::{Recorder, errno_name};
+use crate::record::{Rc, Recorder};
 use crate::shape::PLATFORM;
 use crate::trace::Trace;
 use crate::value::{Outcome, Value};
@@ -82,7 +82,7 @@ impl Scenario {
             system,
             released,
             recorder,
-            values: Mutex::new(BTreeMap::new()),
+            values: Mutex::new(self.names().iter().map(|_| None).collect()),
             counts: Mutex::new(BTreeMap::new()),
             probe_returns: Mutex::new(BTreeMap::new()),
             words: Mutex::new(BTreeMap::new()),
@@ -94,7 +94,7 @@ impl Scenario {
         });
         run.recorder.watch("platform", true);
         let bus = platform_bus(&run.system);
-        run.values.lock().insert(PLATFORM, Value::Bus(bus, None));
+        run.set(PLATFORM, Value::Bus(bus, None));
         match self.runner() {
             Runner::Plain => run.plain(),
             Runner::KunitCase(case) => run.kunit_case(case),
@@ -124,7 +124,8 @@ pub(crate) struct Run {
     pub(crate) system: System,
     released: Released,
     pub(crate) recorder: Arc<Recorder>,
-    values: Mutex<BTreeMap<NameId, Value>>,
+    /// What the names stand for, by their numbers.
+    values: Mutex<Vec<Option<Value>>>,
     /// How often each body ran.
     counts: Mutex<BTreeMap<NameId, i64>>,
     /// `probe_returns`.
@@ -262,7 +263,7 @@ impl Run {
             }
         };
         match line.form {
-            Form::Step => self.recorder.raw(format!("< {}", outcome.text())),
+            Form::Step => self.recorder.returned(&outcome),
             Form::Do => self.recorder.raw("< done"),
             Form::Quiet => {}
             Form::Try => {
@@ -284,12 +285,12 @@ impl Run {
     }
 
     pub(crate) fn set(&self, id: NameId, value: Value) {
-        let old = self.values.lock().insert(id, value);
+        let old = self.values.lock()[id.index()].replace(value);
         drop(old);
     }
 
     pub(crate) fn take(&self, id: NameId) -> Option<Value> {
-        self.values.lock().remove(&id)
+        self.values.lock().get_mut(id.index())?.take()
     }
 
     /// Looks at a value; nothing of the model may be called inside.
@@ -299,7 +300,8 @@ impl Run {
         look: impl FnOnce(&mut Value) -> Option<T>,
     ) -> std::result::Result<T, Absent> {
         let mut values = self.values.lock();
-        values.get_mut(&id).and_then(look).ok_or(Absent(id))
+        let value = values.get_mut(id.index()).and_then(Option::as_mut);
+        value.and_then(look).ok_or(Absent(id))
     }
 
     /// The same for what must not be a device that is no more, where that counts.
@@ -318,8 +320,11 @@ impl Run {
     /// Whether a name other than this stands for the link, too.
     pub(crate) fn has_other(&self, id: NameId, link: &DeviceLink) -> bool {
         let values = self.values.lock();
-        let mut others = values.iter().filter(|(other, _)| **other != id);
-        others.any(|(_, value)| value.link().as_ref() == Some(link))
+        let mut others = values
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| *at != id.index());
+        others.any(|(_, value)| value.as_ref().and_then(Value::link).as_ref() == Some(link))
     }
 
     /// A number for a word, the same each time.
@@ -364,11 +369,9 @@ impl Run {
             .unwrap_or(0);
         let rc = if told == 0 { returned } else { told };
         if hooks.traced {
-            let line = format!(
-                "probe leave dev={tag} drv={driver} rc={rc} {}",
-                errno_name(rc)
-            );
-            self.recorder.line(line.trim_end());
+            let rc = Rc(rc);
+            self.recorder
+                .line(format_args!("probe leave dev={tag} drv={driver} rc={rc}"));
         }
         match i32::try_from(rc) {
             Ok(0) => Ok(()),
@@ -408,7 +411,7 @@ impl Run {
 pub(crate) struct DriverHooks {
     pub(crate) driver: NameId,
     /// How its lines call it: its name on the bus.
-    pub(crate) tag: String,
+    pub(crate) tag: Arc<str>,
     pub(crate) probe: Option<NameId>,
     pub(crate) remove: Option<NameId>,
     pub(crate) traced: bool,

@@ -1,5 +1,7 @@
 //! What the names of a scenario stand for while it runs.
 
+use core::fmt;
+
 use lastfd_cec::raw::{CecAdapOps, CecAdapter};
 use lastfd_chrdev::{Cdev, OpenFile};
 use lastfd_drm::raw::{DrmDevice, DrmDriver, DrmEncoder};
@@ -12,6 +14,7 @@ use lastfd_sync::Arc;
 use lastfd_v4l2::raw::{V4l2Device, VideoDevice};
 
 use crate::calls::{Bridge, FileOperations, ThreadValue};
+use crate::record::Rc;
 
 /// What a name stands for.
 pub(crate) enum Value {
@@ -98,20 +101,17 @@ impl Outcome {
             Err(errno) => Outcome::Err(errno),
         }
     }
+}
 
-    /// What a step prints.
-    pub(crate) fn text(&self) -> String {
+/// What a step prints.
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Outcome::Done => "done".to_owned(),
-            Outcome::Int(rc) => crate::record::rc_text(*rc),
-            Outcome::Ok(_) | Outcome::OkUnnamed => "ok".to_owned(),
-            Outcome::Null => "NULL".to_owned(),
-            Outcome::Err(errno) => {
-                let rc = -i64::from(errno.code());
-                format!("err {rc} {}", crate::record::errno_name(rc))
-                    .trim_end()
-                    .to_owned()
-            }
+            Outcome::Done => f.write_str("done"),
+            Outcome::Int(rc) => write!(f, "rc={}", Rc(*rc)),
+            Outcome::Ok(_) | Outcome::OkUnnamed => f.write_str("ok"),
+            Outcome::Null => f.write_str("NULL"),
+            Outcome::Err(errno) => write!(f, "err {}", Rc(-i64::from(errno.code()))),
         }
     }
 }

@@ -203,7 +203,7 @@ impl Call<'_> {
         let driver = Driver::new(&name, &bus);
         let hooks = DriverHooks {
             driver: id,
-            tag: name,
+            tag: name.into(),
             probe: self.keyword_name(at),
             remove: self.keyword_name(at + 1),
             traced: self.yes(at + 2),

@@ -18,7 +18,7 @@ use super::core::done;
 use super::{Call, Got};
 use crate::ast::{Arg, NameId};
 use crate::language::Op;
-use crate::record::errno_name;
+use crate::record::Rc;
 use crate::run::{Absent, Run};
 use crate::value::{Outcome, Value};
 
@@ -177,7 +177,7 @@ impl Call<'_> {
         } else {
             if let Err(errno) = &opened {
                 let rc = -i64::from(errno.code());
-                recorder.line(format_args!("open({path}) = {rc} {}", errno_name(rc)));
+                recorder.line(format_args!("open({path}) = {}", Rc(rc)));
             }
             let text = self.text(1)?;
             opened.and_then(|file| file.write(text.as_bytes()))
@@ -204,8 +204,7 @@ impl Call<'_> {
                     Err(errno) => -i64::from(errno.code()),
                 };
                 drop(file);
-                let line = format!("{name} thread: read() returned {rc} {}", errno_name(rc));
-                recorder.line(line.trim_end());
+                recorder.line(format_args!("{name} thread: read() returned {}", Rc(rc)));
                 ended.complete();
             }
         };

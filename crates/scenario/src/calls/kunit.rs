@@ -98,7 +98,7 @@ impl Call<'_> {
             Op::KunitDriverOps => {
                 let hooks = DriverHooks {
                     driver: self.name(0),
-                    tag: String::new(),
+                    tag: Arc::from(""),
                     probe: self.keyword_name(0),
                     remove: self.keyword_name(1),
                     traced: false,

@@ -12,6 +12,7 @@ mod lines;
 mod links;
 mod v4l2;
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use lastfd_model::raw::{
@@ -218,10 +219,15 @@ impl<'a> Call<'a> {
     }
 
     /// The tag that `ref` and `bound` ask for.
-    fn tag(&self, at: usize) -> Got<String> {
+    fn tag(&self, at: usize) -> Got<Cow<'a, str>> {
         match self.line.args.get(at) {
-            Some(Arg::SelfDevice) => Ok(self.run.recorder.tag_of(&self.device(at)?)),
-            _ => Ok(self.run.scenario.name_of(self.name(at)).text.clone()),
+            Some(Arg::SelfDevice) => {
+                let tag = self.run.recorder.tag_of(&self.device(at)?);
+                Ok(Cow::Owned(tag.to_string()))
+            }
+            _ => Ok(Cow::Borrowed(
+                &self.run.scenario.name_of(self.name(at)).text,
+            )),
         }
     }
 
@@ -344,7 +350,7 @@ impl<'a> Call<'a> {
         let device = self.device_arg(&arg)?;
         let flag = |set: bool| u8::from(set).to_string();
         Ok(match property {
-            Property::Tag => self.run.recorder.tag_of(&device),
+            Property::Tag => self.run.recorder.tag_of(&device).to_string(),
             Property::Parent => match device.parent() {
                 Some(parent) => dev_name(&parent),
                 None => "NULL".to_owned(),
