@@ -3,9 +3,9 @@
 use std::io;
 use std::path::PathBuf;
 
-use lastfd::ProgramError;
 use lastfd::iiod::StartError;
 use lastfd::report::{SaveError, UnknownFormat};
+use lastfd::{ClientFailure, ProgramError};
 
 /// Wrong usage (sysexits.h: EX_USAGE).
 pub(crate) const USAGE: u8 = 64;
@@ -36,6 +36,8 @@ pub(crate) enum Failure {
     Save(#[from] SaveError),
     #[error(transparent)]
     Program(#[from] ProgramError),
+    #[error(transparent)]
+    Client(#[from] ClientFailure),
     #[error(transparent)]
     Serve(#[from] StartError),
     #[error(
@@ -112,6 +114,7 @@ impl Failure {
             Failure::UnknownName { .. }
             | Failure::Fault(_)
             | Failure::NoProgram
+            | Failure::Client(ClientFailure::Argument(_))
             | Failure::Report(_)
             | Failure::NoScenario(_)
             | Failure::EmitOne
@@ -136,6 +139,7 @@ impl Failure {
             | Failure::Save(_)
             | Failure::WritePages { .. }
             | Failure::Program(_)
+            | Failure::Client(_)
             | Failure::Serve(_)
             | Failure::Ctl(_)
             | Failure::Sweep(_)

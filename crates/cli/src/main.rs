@@ -52,6 +52,9 @@ fn main() -> ExitCode {
         Command::Explore(args) => explore::explore(&args),
         Command::Devices => devices::devices(),
         Command::Doctor(args) => doctor::doctor(&args),
+        Command::Client { uses } => lastfd::run_as_client(&uses)
+            .map(|()| ExitCode::SUCCESS)
+            .map_err(Failure::from),
         Command::Completions { shell } => Ok(pages::completions(shell)),
         Command::Man(args) => pages::man(&args),
     };

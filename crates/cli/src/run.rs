@@ -8,7 +8,9 @@ use anstream::AutoStream;
 use lastfd::devices::Spec;
 use lastfd::report::Format;
 use lastfd::sync::{Arc, Cancel};
-use lastfd::{Bench, Broken, Builder, Ending, Keep, Manner, Report, Verdict, find_program};
+use lastfd::{
+    Bench, Broken, Builder, Ending, Keep, Manner, ProgramError, Report, Verdict, find_program,
+};
 
 use crate::args::RunArgs;
 use crate::device_arg::{DEFAULT, names, plug_all};
@@ -154,14 +156,7 @@ pub(crate) fn use_them(
     signals: &Signals,
 ) -> Result<(Ending, Option<Broken>), Failure> {
     let Some((program, arguments)) = args.program.split_first() else {
-        let cancel = Cancel::new();
-        signals.cancel(cancel.clone());
-        let ending = bench.run_client(&cancel);
-        let ending = ending.map_err(|source| Failure::System {
-            doing: "start the built-in client",
-            source,
-        })?;
-        return Ok((ending, None));
+        return Ok((use_by_client(bench, args, signals)?, None));
     };
     let program = bench.command(program).args(arguments);
     let program = program.iiod_only(args.iiod_only).spawn()?;
@@ -177,6 +172,38 @@ pub(crate) fn use_them(
     signals.end_us();
     bench.wait_for_clients(CLOSING);
     Ok((ending, broken))
+}
+
+/// By the built-in client: a process that is shown the devices, where this machine lets one
+/// be and time is real.
+fn use_by_client(bench: &Bench, args: &RunArgs, signals: &Signals) -> Result<Ending, Failure> {
+    let fault = |source| Failure::System {
+        doing: "start the built-in client",
+        source,
+    };
+    if !args.iiod_only && !bench.system().clock().is_simulated() {
+        let lastfd = std::env::current_exe().map_err(fault)?;
+        match bench.spawn_client(lastfd) {
+            Ok(client) => {
+                signals.pass_to(client.signaller());
+                let ending = client.wait();
+                signals.end_us();
+                bench.wait_for_clients(CLOSING);
+                return Ok(ending);
+            }
+            Err(ProgramError::Show { source, .. }) => {
+                // Nobody may be reading; the report names no process, and shows it too.
+                let _ = writeln!(
+                    anstream::stderr(),
+                    "the built-in client runs inside lastfd: {source}"
+                );
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let cancel = Cancel::new();
+    signals.cancel(cancel.clone());
+    bench.run_client(&cancel).map_err(fault)
 }
 
 fn planned(unplug: &[RemovalArg], unbind: &[RemovalArg]) -> Vec<(RemovalArg, Manner)> {

@@ -7,7 +7,7 @@
 //!
 //! | feature | what |
 //! |---|---|
-//! | `iio` | the IIO framework (`lastfd::iio`), and the built-in client that uses its devices |
+//! | `iio` | the IIO framework (`lastfd::iio`), and the built-in client, which uses the devices of all |
 //! | `drm`, `cec`, `v4l2` | those frameworks (`lastfd::drm`, …) |
 //! | `kunit` | KUnit: suites, cases, test devices (`lastfd::kunit`) |
 //! | `devices` | ready-made hardware with its drivers (`lastfd::devices`); needs all frameworks |
@@ -86,6 +86,8 @@ pub use lastfd_sync as sync;
 pub use lastfd_v4l2 as v4l2;
 
 pub use bench::{Bench, Builder, DeviceError, Keep};
+#[cfg(all(feature = "iio", feature = "iiod"))]
+pub use client::{ClientFailure, run_as_client};
 #[cfg(feature = "devices")]
 pub use fault::{FailedCall, Fault, FaultError, SourceFault, UnknownFault};
 #[cfg(feature = "iiod")]

@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{self, ExitStatus, Stdio};
+use std::process::{self, ChildStderr, ExitStatus, Stdio};
 
 use lastfd_report::{Ending, RunEvent};
 use lastfd_supervisor::{Sleeper, SpawnError};
@@ -181,7 +181,21 @@ impl<'a> Command<'a> {
     /// # Errors
     /// There is no such program, it cannot be executed, the machine does not let it see
     /// devices, or the system gives no process, address or thread.
-    pub fn spawn(mut self) -> Result<Program<'a>, ProgramError> {
+    pub fn spawn(self) -> Result<Program<'a>, ProgramError> {
+        self.start()
+    }
+
+    /// Starts it as a part of lastfd: reports have this name for it, and what it writes to
+    /// its errors is why it failed.
+    #[cfg(feature = "iio")]
+    pub(crate) fn spawn_as(mut self, name: &str) -> Result<Program<'a>, ProgramError> {
+        self.program = name.to_owned();
+        let mut program = self.stderr(Stdio::piped()).start()?;
+        program.complaints = program.process.pipes().1;
+        Ok(program)
+    }
+
+    fn start(mut self) -> Result<Program<'a>, ProgramError> {
         let asks = |arg: &OsString| arg.to_str().is_some_and(|text| text.contains(URI));
         let uri = match self.always_iiod || self.args.iter().any(asks) {
             true => self.bench.iiod(),
@@ -227,6 +241,7 @@ impl<'a> Command<'a> {
             started,
             bench: self.bench,
             process,
+            complaints: None,
             told: AtomicBool::new(false),
             is_over: false,
         };
@@ -286,6 +301,8 @@ pub struct Program<'a> {
     started: Ktime,
     bench: &'a Bench,
     process: Process,
+    /// The other end of its errors, if they are why it failed.
+    complaints: Option<ChildStderr>,
     /// That it ended is an event by now.
     told: AtomicBool,
     /// Nobody is left to be waited for.
@@ -414,6 +431,12 @@ impl Program<'_> {
             Ok(status) => ending(status),
             Err(error) => Ending::Failed(format!("failed to wait for it: {error}").into()),
         };
+        let ending = match (ending, self.complaints.take()) {
+            (Ending::Exited(status @ 1..), Some(complaints)) => {
+                Ending::Failed(failure(complaints, status))
+            }
+            (ending, _) => ending,
+        };
         self.is_over = true;
         self.tell(ending)
     }
@@ -457,6 +480,16 @@ fn ending(status: ExitStatus) -> Ending {
         (Some(code), _) => Ending::Exited(code as u8),
         (None, Some(signal)) => Ending::Killed(signal),
         (None, None) => Ending::Failed(status.to_string().into()),
+    }
+}
+
+/// What a program that has ended said of its failure.
+fn failure(complaints: ChildStderr, status: u8) -> Arc<str> {
+    let said = read_all(Some(complaints)).unwrap_or_default();
+    let said = String::from_utf8_lossy(&said);
+    match said.trim() {
+        "" => format!("exit status {status}").into(),
+        said => said.trim_start_matches("error: ").into(),
     }
 }
 

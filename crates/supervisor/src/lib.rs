@@ -20,7 +20,7 @@
 //! **No program outlives us.** A guard process holds the listener open until everybody
 //! behind it is dead.
 //!
-//! It may depend on `lastfd-host` and what is below, and on `lastfd-accel`. `unsafe` is in `sys` only, the edge
+//! It may depend on `lastfd-host` and what is below, on `lastfd-abi` and on `lastfd-accel`. `unsafe` is in `sys` only, the edge
 //! to the system. Every trapped call is a row of [`TABLE`], shown in `docs/syscalls.md`;
 //! what this front end cannot do is in `docs/limits.md`.
 #![deny(unsafe_code)]
@@ -62,6 +62,7 @@ pub use machine::{Files, Machine, Refusal};
 pub use notice::{Notice, What};
 pub use page::page;
 pub use restrict::{RestrictionError, Restrictions};
+pub use sys::device::{DeviceMemory, device_ioctl};
 pub use table::{Doing, Row, TABLE, When};
 pub use users::Killed;
 

@@ -3,12 +3,14 @@
 //!
 //! rustix has most of what this crate asks of the kernel. Here is the rest: the
 //! seccomp listener, another process's memory, watches on epoll sets of others, and
-//! what a child does between fork and exec ([`guard`]). Nothing here knows a device.
+//! what a child does between fork and exec ([`guard`]). Nothing here knows a device but
+//! [`device`], which is what a program calls.
 #![expect(
     unsafe_code,
     reason = "the system calls that no library wraps; see the top comment"
 )]
 
+pub(crate) mod device;
 pub(crate) mod guard;
 
 use core::mem::MaybeUninit;

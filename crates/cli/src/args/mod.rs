@@ -79,6 +79,13 @@ pub(crate) enum Command {
     Devices,
     /// Say what this machine allows, and what will not work here
     Doctor(DoctorArgs),
+    /// The built-in client of `run`, as a process of its own
+    #[command(hide = true)]
+    Client {
+        /// What is done with each device
+        #[arg(value_name = "USE")]
+        uses: Vec<String>,
+    },
     /// Print a completion script for a shell
     Completions {
         /// The shell

@@ -47,8 +47,10 @@ A program sees the devices in /dev and /sys, whatever it is written in, and ever
 does; nothing of it reaches this machine's own. Needs Linux 5.14.
 
 Without a program, a built-in client opens every node, uses it, holds it through the removal
-and closes it; each device is unplugged on the first read if nothing is to be done to any. The log goes
-to standard output then, and to standard error with a program, whose output is its own.
+and closes it; each device is unplugged on the first read if nothing is to be done to any. It is
+a process of its own, served as every program; where this machine lets none see devices, with
+--iiod-only and with --fail-nth it is a part of this one. The log goes to standard output then,
+and to standard error with a program, whose output is its own.
 
 With --expect the run ends as soon as something expected is not met, with a line that says which
 process has what open, and what it called last. A program that ends before the device went did

@@ -3,7 +3,7 @@
 use lastfd_abi::cec::{CEC_ADAP_G_CAPS, CecCaps};
 use lastfd_model::Errno;
 
-use super::{HUNG_UP, Node, Use, User};
+use super::user::{HUNG_UP, Node, Use, User};
 use crate::bench::DeviceError;
 
 /// The first ioctl.

@@ -4,10 +4,10 @@ use lastfd_abi::drm::{
     DRM_CAP_DUMB_BUFFER, DRM_IOCTL_GET_CAP, DRM_IOCTL_MODE_CREATE_DUMB, DRM_IOCTL_MODE_MAP_DUMB,
     DRM_IOCTL_VERSION, DrmGetCap, DrmModeCreateDumb, DrmModeMapDumb, DrmVersion,
 };
-use lastfd_chrdev::{MapRequest, Mapping, PollMask};
+use lastfd_chrdev::PollMask;
 use lastfd_model::Errno;
 
-use super::{Node, Use, User};
+use super::user::{Memory, Node, Use, User};
 use crate::bench::DeviceError;
 
 /// The first ioctl after the buffer was mapped.
@@ -17,7 +17,7 @@ pub(super) const FIRST_USE: &str = "DRM_IOCTL_GET_CAP";
 #[derive(Default)]
 pub(super) struct Screen {
     /// None of a card without dumb buffers.
-    buffer: Option<Mapping>,
+    buffer: Option<Box<dyn Memory>>,
 }
 
 impl Screen {
@@ -25,10 +25,8 @@ impl Screen {
         let Some(buffer) = &self.buffer else {
             return Ok(());
         };
-        let mut found = [0];
-        buffer.write(0, &[colour])?;
-        buffer.read(0, &mut found)?;
-        match found == [colour] {
+        buffer.write(0, colour)?;
+        match buffer.read(0)? == colour {
             true => Ok(()),
             false => Err(Errno::EIO),
         }
@@ -36,7 +34,7 @@ impl Screen {
 }
 
 impl Use for Screen {
-    fn begin(&mut self, node: &Node, _user: &User) -> Result<(), DeviceError> {
+    fn begin(&mut self, node: &Node) -> Result<(), DeviceError> {
         let version = node.ioctl(DRM_IOCTL_VERSION, &mut DrmVersion::default());
         version.map_err(node.failed("DRM_IOCTL_VERSION"))?;
         let mut create = DrmModeCreateDumb {
@@ -57,9 +55,8 @@ impl Use for Screen {
         };
         node.ioctl(DRM_IOCTL_MODE_MAP_DUMB, &mut map)
             .map_err(node.failed("DRM_IOCTL_MODE_MAP_DUMB"))?;
-        let request = MapRequest::shared(map.offset, create.size);
-        let buffer = node.file.mmap(request).map_err(node.failed("mmap"))?;
-        self.buffer = Some(buffer);
+        let buffer = node.calls.mmap(map.offset, create.size);
+        self.buffer = Some(buffer.map_err(node.failed("mmap"))?);
         Ok(())
     }
 

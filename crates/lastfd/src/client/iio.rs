@@ -5,12 +5,11 @@ use core::time::Duration;
 use lastfd_chrdev::PollMask;
 use lastfd_iio::raw::IIO_GET_EVENT_FD_IOCTL;
 use lastfd_model::Errno;
-use lastfd_model::raw::{Device, attr_read, attr_write, attributes};
+use lastfd_model::raw::{Device, attributes};
 
 use super::other::Looks;
-use super::{Node, Use, User, failed};
+use super::user::{Node, Use, User};
 use crate::bench::DeviceError;
-use crate::plugged::collect;
 use crate::when::Trigger;
 
 /// Removal wakes no sleeping poll of an IIO device, so it must not sleep for long.
@@ -24,7 +23,7 @@ pub(super) fn first_use(device: &Device) -> Option<Trigger> {
 }
 
 /// The attributes that enable the elements of its input buffer.
-fn inputs(device: &Device) -> Vec<String> {
+pub(super) fn inputs(device: &Device) -> Vec<String> {
     let attributes = attributes(device).into_iter();
     attributes
         .map(|attribute| attribute.path.to_string())
@@ -33,52 +32,31 @@ fn inputs(device: &Device) -> Vec<String> {
 }
 
 /// Reads samples; of a device without an input buffer, an attribute.
+#[derive(Default)]
 pub(super) struct Samples {
     /// None if it has no such buffer.
     elements: Vec<String>,
 }
 
-impl Samples {
-    pub(super) fn of(device: &Device) -> Samples {
-        Samples {
-            elements: inputs(device),
-        }
-    }
-
-    /// Switches the buffer on; with the hardware's own trigger, if it needs one.
-    fn enable(&self, device: &Device, user: &User) -> Result<(), DeviceError> {
-        match attr_write(device, ENABLE, b"1") {
-            Err(Errno::EINVAL) => {}
-            Err(errno) => {
-                return Err(failed(|| format!("enable the buffer of {}", device.name()))(errno));
-            }
-            Ok(_) => return Ok(()),
-        }
-        let mut triggers = Vec::new();
-        collect(user.target.device(), &mut |device| {
-            if device.name().starts_with("trigger") {
-                triggers.push(device.clone());
-            }
-        });
-        if let Some(trigger) = triggers.first() {
-            let name = attr_read(trigger, "name")
-                .map_err(failed(|| format!("read the name of {}", trigger.name())))?;
-            let name = String::from_utf8_lossy(&name);
-            write(device, "trigger/current_trigger", name.trim())?;
-        }
-        write(device, ENABLE, "1")
-    }
-}
-
 impl Use for Samples {
-    fn begin(&mut self, node: &Node, user: &User) -> Result<(), DeviceError> {
+    /// Switches the buffer on; with the hardware's own trigger, if it needs one.
+    fn begin(&mut self, node: &Node) -> Result<(), DeviceError> {
+        self.elements = node.calls.scan_elements();
+        if self.elements.is_empty() {
+            return Ok(());
+        }
         for element in &self.elements {
-            write(&node.device, element, "1")?;
+            write(node, element, "1")?;
         }
-        match self.elements.is_empty() {
-            true => Ok(()),
-            false => self.enable(&node.device, user),
+        match node.calls.write_attribute(ENABLE, "1") {
+            Err(Errno::EINVAL) => {}
+            enabled => return enabled.map_err(node.failed("enable the buffer")),
         }
+        let trigger = node.calls.trigger();
+        if let Some(name) = trigger.map_err(node.failed("find the hardware's trigger"))? {
+            write(node, "trigger/current_trigger", &name)?;
+        }
+        write(node, ENABLE, "1")
     }
 
     /// Every second time only when poll says that there are samples.
@@ -87,29 +65,28 @@ impl Use for Samples {
             return Looks.round(node, user, number);
         }
         if number % 2 == 1 {
-            node.file.poll(PollMask::IN, Some(POLL));
+            node.calls.poll(PollMask::IN, POLL)?;
         }
         let mut samples = [0; 4096];
-        node.file.read_with(&mut samples, &user.cancel).map(drop)
+        node.calls.read(&mut samples).map(drop)
     }
 
     fn end(&mut self, node: &Node) {
         if !self.elements.is_empty() {
             // A removal that comes this moment takes the attribute away.
-            let _ = attr_write(&node.device, ENABLE, b"0");
+            let _ = node.calls.write_attribute(ENABLE, "0");
         }
     }
 
     fn after_removal(&mut self, node: &Node) -> Result<(), DeviceError> {
-        node.file.poll(PollMask::IN, Some(Duration::ZERO));
-        let ioctl = node.file.ioctl_bytes(IIO_GET_EVENT_FD_IOCTL, &mut [0; 4]);
-        node.gone("ioctl on", ioctl.map(drop), Errno::ENODEV)
+        // Linux tells nothing there.
+        let _ = node.calls.poll(PollMask::IN, Duration::ZERO);
+        let ioctl = node.calls.ioctl(IIO_GET_EVENT_FD_IOCTL, &mut [0; 4]);
+        node.gone("ioctl on", ioctl, Errno::ENODEV)
     }
 }
 
-fn write(device: &Device, path: &str, value: &str) -> Result<(), DeviceError> {
-    let written = attr_write(device, path, value.as_bytes());
-    written.map(drop).map_err(failed(|| {
-        format!("write '{value}' to {path} of {}", device.name())
-    }))
+fn write(node: &Node, path: &str, value: &str) -> Result<(), DeviceError> {
+    let written = node.calls.write_attribute(path, value);
+    written.map_err(node.failed(&format!("write '{value}' to {path}")))
 }

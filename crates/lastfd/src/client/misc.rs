@@ -1,9 +1,8 @@
 //! A miscellaneous device: it is read, and what comes of it is its driver's.
 
-use lastfd_chrdev::OpenFlags;
 use lastfd_model::Errno;
 
-use super::{Node, Use, User};
+use super::user::{Node, Use, User};
 use crate::bench::DeviceError;
 use crate::when::Trigger;
 
@@ -16,8 +15,8 @@ pub(super) fn first_use() -> Trigger {
 pub(super) struct Reads;
 
 impl Reads {
-    fn read(node: &Node, user: &User) -> Result<(), Errno> {
-        match node.file.read_with(&mut [0; 64], &user.cancel) {
+    fn read(node: &Node) -> Result<(), Errno> {
+        match node.calls.read(&mut [0; 64]) {
             Ok(_) | Err(Errno::EINVAL | Errno::EAGAIN) => Ok(()),
             Err(errno) => Err(errno),
         }
@@ -26,17 +25,16 @@ impl Reads {
 
 impl Use for Reads {
     fn round(&mut self, node: &Node, user: &User, _number: u32) -> Result<(), Errno> {
-        Reads::read(node, user)?;
+        Reads::read(node)?;
         user.pause()
     }
 
     /// Calls on what is open reach the driver still, whatever it makes of them. It is
     /// not to sleep for what will not come.
     fn after_removal(&mut self, node: &Node) -> Result<(), DeviceError> {
-        let flags = node.file.flags() | OpenFlags::NONBLOCK;
-        let nonblocking = node.file.set_flags(flags);
+        let nonblocking = node.calls.set_nonblocking();
         nonblocking.map_err(node.failed("set O_NONBLOCK"))?;
-        let _ = node.file.read(&mut [0; 64]);
+        let _ = node.calls.read(&mut [0; 64]);
         Ok(())
     }
 }

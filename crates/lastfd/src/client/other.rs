@@ -5,7 +5,7 @@ use core::time::Duration;
 use lastfd_chrdev::PollMask;
 use lastfd_model::Errno;
 
-use super::{Node, Use, User};
+use super::user::{Node, Use, User};
 use crate::bench::DeviceError;
 
 /// Looks at an attribute, if there is one.
@@ -13,14 +13,13 @@ pub(super) struct Looks;
 
 impl Use for Looks {
     fn round(&mut self, node: &Node, user: &User, _number: u32) -> Result<(), Errno> {
-        if let Some(attribute) = &node.attribute {
-            attribute.read()?;
-        }
+        node.calls.read_name().transpose()?;
         user.pause()
     }
 
     fn after_removal(&mut self, node: &Node) -> Result<(), DeviceError> {
-        node.file.poll(PollMask::IN, Some(Duration::ZERO));
+        // What it tells is its driver's.
+        let _ = node.calls.poll(PollMask::IN, Duration::ZERO);
         Ok(())
     }
 }

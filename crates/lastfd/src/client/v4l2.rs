@@ -4,11 +4,9 @@ use lastfd_abi::v4l2::{
     V4L2_BUF_TYPE_VIDEO_CAPTURE, V4L2_MEMORY_MMAP, V4l2Buffer, V4l2Capability, V4l2Requestbuffers,
     VIDIOC_DQBUF, VIDIOC_QBUF, VIDIOC_QUERYCAP, VIDIOC_REQBUFS, VIDIOC_STREAMOFF, VIDIOC_STREAMON,
 };
-use lastfd_chrdev::Process;
 use lastfd_model::Errno;
-use zerocopy::{FromBytes, IntoBytes};
 
-use super::{HUNG_UP, Node, Use, User};
+use super::user::{HUNG_UP, Node, Use, User};
 use crate::bench::DeviceError;
 
 /// The first picture that was taken.
@@ -33,7 +31,7 @@ fn buffer(index: u32) -> V4l2Buffer {
 }
 
 impl Use for Viewer {
-    fn begin(&mut self, node: &Node, _user: &User) -> Result<(), DeviceError> {
+    fn begin(&mut self, node: &Node) -> Result<(), DeviceError> {
         node.ioctl(VIDIOC_QUERYCAP, &mut V4l2Capability::default())
             .map_err(node.failed("VIDIOC_QUERYCAP"))?;
         let mut wanted = V4l2Requestbuffers {
@@ -56,19 +54,13 @@ impl Use for Viewer {
 
     /// Waits for a picture, and gives its buffer back.
     fn round(&mut self, node: &Node, user: &User, _number: u32) -> Result<(), Errno> {
-        let mut program = Process::new();
-        let arg = program.map(buffer(0).as_bytes().to_vec());
-        let taken = node
-            .file
-            .ioctl_with(VIDIOC_DQBUF, arg, &mut program, &user.cancel);
-        match taken {
+        let mut taken = buffer(0);
+        match node.ioctl(VIDIOC_DQBUF, &mut taken) {
             Ok(_) => {}
             // The removal ends the wait like this.
-            Err(Errno::EINVAL) if user.target.settle() => return Err(Errno::ENODEV),
+            Err(Errno::EINVAL) if user.settle() => return Err(Errno::ENODEV),
             Err(errno) => return Err(errno),
         }
-        let mut taken =
-            V4l2Buffer::read_from_bytes(program.bytes(arg)).map_err(|_| Errno::EFAULT)?;
         node.ioctl(VIDIOC_QBUF, &mut taken)
     }
 
