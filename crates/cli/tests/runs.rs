@@ -101,6 +101,15 @@ fn a_program_has_its_streams_and_its_exit_status() {
     assert_eq!(output.status.code(), Some(7));
 }
 
+/// So that no thread's first open waits for every processor.
+#[test]
+fn a_program_begins_with_room_for_the_descriptors_of_devices() {
+    let (limit, program) = ("nofile=256", ["--", "cat", "/proc/self/status"]);
+    let output = run(&[&["--device", "cec", "--restrict", limit][..], &program].concat());
+    let said = text(&output.stdout);
+    assert!(said.contains("FDSize:\t256\n"), "{said}");
+}
+
 #[test]
 fn a_program_that_is_killed_is_told_as_shells_do() {
     let output = run(&["--", "sh", "-c", "kill -KILL $$"]);

@@ -216,6 +216,7 @@ impl Supervisor {
                     false => 0,
                 },
                 nofile: self.nofile,
+                last: settings.high as i32 - 1,
                 supervisor: process::id() as i32,
             },
         );

@@ -26,6 +26,8 @@ pub(crate) struct Plan {
     pub(crate) flags: libc::c_ulong,
     /// The limit for open files, where it is to be another than ours.
     pub(crate) nofile: Option<u64>,
+    /// The last number of the range of descriptors.
+    pub(crate) last: RawFd,
     /// Our own process.
     pub(crate) supervisor: libc::pid_t,
 }
@@ -108,6 +110,7 @@ fn become_program(plan: &Plan, guard: libc::pid_t, to_guard: RawFd) -> io::Resul
                 return Err(io::Error::last_os_error());
             }
         }
+        widen_table(to_guard, plan.last);
         libc::syscall(
             libc::SYS_seccomp,
             libc::SECCOMP_SET_MODE_FILTER,
@@ -127,6 +130,20 @@ fn become_program(plan: &Plan, guard: libc::pid_t, to_guard: RawFd) -> io::Resul
         Ok(())
     } else {
         Err(io::Error::from_raw_os_error(libc::EPIPE))
+    }
+}
+
+/// Gives the table of descriptors room for the range while nobody shares it, which exec
+/// keeps: once a program has threads, the first descriptor beyond its table waits until
+/// every processor has let go of the old one, 10 ms or more.
+// fs/file.c: expand_fdtable
+fn widen_table(any: RawFd, last: RawFd) {
+    // SAFETY: numbers. Without room the program does with the wait.
+    unsafe {
+        let copy = libc::fcntl(any, libc::F_DUPFD_CLOEXEC, last);
+        if copy >= 0 {
+            libc::close(copy);
+        }
     }
 }
 
