@@ -90,6 +90,7 @@ fn killed_by(status: i32) -> i32 {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
     use std::process::{Command, Stdio};
 
     use super::*;
@@ -99,8 +100,15 @@ mod tests {
         let users = Users::default();
         let mut children = ["kill -SEGV $$", "exit 11"].map(|then| {
             let mut sh = Command::new("sh");
-            sh.args(["-c", &format!("read go; {then}")]);
-            sh.stdin(Stdio::piped()).spawn().unwrap()
+            sh.args(["-c", &format!("echo; read go; {then}")]);
+            let mut sh = sh
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .spawn()
+                .unwrap();
+            // Before its exec is over it has our name.
+            sh.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+            sh
         });
         for child in &children {
             let pid = child.id();
